@@ -1,0 +1,38 @@
+"""convprof: makes trained convolutional networks cheaper without their source code.
+
+The verbs of the command line are functions here; each takes paths and plain values and returns a record of
+`convprof.records`. Nothing heavy is loaded before the first of them is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convprof._version import __version__
+
+if TYPE_CHECKING:
+    from convprof.errors import ConvprofError as ConvprofError
+    from convprof.pipeline import analyze as analyze
+    from convprof.pipeline import bench as bench
+    from convprof.pipeline import cost as cost
+    from convprof.pipeline import optimize as optimize
+    from convprof.pipeline import report as report
+    from convprof.pipeline import rewrite as rewrite
+    from convprof.pipeline import verify as verify
+
+_VERBS = ("analyze", "bench", "cost", "optimize", "report", "rewrite", "verify")
+
+__all__ = ["ConvprofError", "__version__", *_VERBS]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module when it is first asked for (PEP 562)."""
+    if name in _VERBS:
+        from convprof import pipeline
+
+        return getattr(pipeline, name)
+    if name == "ConvprofError":
+        from convprof.errors import ConvprofError
+
+        return ConvprofError
+    raise AttributeError(f"module 'convprof' has no attribute {name!r}")

@@ -1,0 +1,98 @@
+"""The command line: each command is one file that turns argv into one call of the library and prints what it returns.
+
+Exit codes: 0 done; 1 done, and the answer is no; 2 bad usage or bad input, one line on stderr; 130 on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from convprof._version import __version__
+from convprof.errors import ConvprofError
+
+DONE, NO, BAD, INTERRUPTED = 0, 1, 2, 130
+
+_COMMANDS = {
+    "analyze": "What a model holds and costs, and which convolutions could be replaced.",
+    "optimize": "Analyse, plan, fit, rewrite, verify, bench and report: the whole way.",
+    "rewrite": "Replace convolutions by a plan, or by one form at one rank.",
+    "verify": "Compare a model and its converted twin on data.",
+    "bench": "Time models against each other.",
+    "report": "Print the report of a run again.",
+    "cost": "The arithmetic of a separable convolution; no model needed.",
+    "schema": "The JSON schema of a file that convprof writes.",
+}
+
+
+class _Lazy(click.Group):
+    """Knows its commands by name and loads each one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of a day's work."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the file of one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"convprof.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: convprof analyze model.onnx. Every command has --help with examples.",
+)
+@click.version_option(__version__, prog_name="convprof")
+def main() -> None:
+    """Make trained convolutional networks cheaper without their source code.
+
+    Reads an ONNX model, replaces dense convolutions by fitted separable ones, and tells with numbers that can be
+    trusted how much faster and how much worse the result is, and whether it is worth having.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line on `arguments` and return its exit code."""
+    try:
+        result = main.main(args=list(arguments), prog_name="convprof", standalone_mode=False)
+    except ConvprofError as error:
+        return _fail(str(error))
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "convprof"
+        return _fail(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)")
+    except click.ClickException as error:
+        return _fail(" ".join(error.format_message().split()))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("convprof: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except MemoryError:
+        return _fail("out of memory (use smaller inputs, fewer samples, or a larger machine)")
+    except Exception as error:
+        if os.environ.get("CONVPROF_DEBUG"):
+            raise
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(
+            f"unexpected {why} (a bug in convprof: run with CONVPROF_DEBUG=1 and report the traceback)"
+        )
+    return result if isinstance(result, int) else DONE
+
+
+def _fail(line: str) -> int:
+    click.echo(f"convprof: error: {line}", err=True)
+    return BAD

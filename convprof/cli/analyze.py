@@ -1,0 +1,47 @@
+"""convprof analyze: what a model holds and costs, and what could be replaced."""
+
+from __future__ import annotations
+
+import click
+
+from convprof.cli import console
+from convprof.cli.options import MODEL, output_options, quiet_option, read_dims, read_shapes, shape_options
+
+_EXAMPLES = """\b
+Examples:
+  convprof analyze model.onnx
+  convprof analyze model.onnx --input-shape 1,3,224,224 --format csv -o convs.csv
+  convprof analyze model.onnx --dim N=8 --max-rank 2 --format json
+"""
+
+
+@click.command("analyze", epilog=_EXAMPLES)
+@MODEL
+@shape_options
+@click.option(
+    "--max-rank",
+    default=4,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many ranks of each form to show; 0 leaves the weights unread.",
+)
+@output_options
+@quiet_option
+def command(
+    model: str,
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
+    max_rank: int,
+    output_format: str,
+    output: str | None,
+    quiet: bool,
+) -> None:
+    """List the convolutions of MODEL with their cost and what could stand in for them."""
+    shapes, sizes = read_shapes(input_shapes), read_dims(dims)
+    import convprof
+    from convprof.reporting import render_analysis
+
+    found = convprof.analyze(
+        model, input_shapes=shapes, dims=sizes, max_rank=max_rank, progress=console.reporter(quiet)
+    )
+    console.deliver(lambda color, width: render_analysis(found, output_format, color=color, width=width), output)

@@ -1,0 +1,116 @@
+"""The options that several commands share, and the reading of shapes and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from convprof.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("table", "json", "csv", "markdown")
+MODEL = click.argument("model", type=click.Path())
+
+_SHAPES = (
+    click.option(
+        "--input-shape",
+        "input_shapes",
+        multiple=True,
+        metavar="[NAME:]SIZES",
+        help="Shape of an input, as x:1,3,224,224 or x:1x3x224x224; the name may be left out for a single input.",
+    ),
+    click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a symbolic dimension, as N=1."),
+)
+_RUN = (
+    click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of the runtime."),
+    click.option(
+        "--provider",
+        "providers",
+        multiple=True,
+        default=("CPUExecutionProvider",),
+        show_default=True,
+        help="Execution provider of ONNX Runtime, by preference.",
+    ),
+)
+_OUTPUT = (
+    click.option(
+        "--format",
+        "output_format",
+        default="table",
+        show_default=True,
+        type=click.Choice(FORMATS),
+        help="Output format.",
+    ),
+    click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of the terminal."),
+)
+_ONLY_SKIP = (
+    click.option("--only", multiple=True, metavar="NAME", help="Convert this layer and no others; repeatable."),
+    click.option("--skip", multiple=True, metavar="NAME", help="Leave this layer as it is; repeatable."),
+)
+_QUIET = (click.option("-q", "--quiet", is_flag=True, help="No progress and no notices."),)
+_SEED = (click.option("--seed", default=0, show_default=True, help="Seed of every random choice."),)
+_PREPROCESS = (
+    click.option(
+        "--preprocess",
+        metavar="TEXT",
+        help="From pictures to inputs: unit (pixels / 255), signed, imagenet or raw, and keys such as "
+        "size=224,scale=1,mean=125:123:114,std=63:62:67,order=bgr.",
+    ),
+)
+
+
+def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+shape_options = _with(_SHAPES)
+run_options = _with(_RUN)
+output_options = _with(_OUTPUT)
+only_skip_options = _with(_ONLY_SKIP)
+quiet_option = _with(_QUIET)
+seed_option = _with(_SEED)
+preprocess_option = _with(_PREPROCESS)
+
+
+def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """From NAME:SIZES texts to shapes; a text without a name stands under "".
+
+    The name ends at the last colon, for names may hold colons themselves. Raises UsageError for what is no shape.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, _, sizes = text.rpartition(":")
+        shapes[name] = read_sizes(sizes, f"--input-shape {text!r}")
+    return shapes
+
+
+def read_sizes(text: str, what: str) -> tuple[int, ...]:
+    """Whole numbers above 0 separated by commas or x."""
+    parts = text.replace("x", ",").split(",")
+    if not all(part.strip().isascii() and part.strip().isdigit() and 0 < len(part.strip()) < 10 for part in parts):
+        raise UsageError(what, "sizes are whole numbers separated by commas or x", "write 1,3,224,224 or 1x3x224x224")
+    sizes = tuple(int(part) for part in parts)
+    if min(sizes) < 1:
+        raise UsageError(what, "a size must be 1 or more", "write 1,3,224,224 or 1x3x224x224")
+    return sizes
+
+
+def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
+    """From NAME=SIZE texts to sizes; raises UsageError for anything else."""
+    dims: dict[str, int] = {}
+    for text in texts:
+        name, _, size = text.rpartition("=")
+        if not name:
+            raise UsageError(f"--dim {text!r}", "it names no dimension", "write NAME=SIZE, as N=1")
+        (dims[name],) = read_sizes(size, f"--dim {text!r}") if "," not in size else (0,)
+        if dims[name] < 1:
+            raise UsageError(f"--dim {text!r}", "a size is one whole number", "write NAME=SIZE, as N=1")
+    return dims

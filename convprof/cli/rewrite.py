@@ -1,0 +1,98 @@
+"""convprof rewrite: replace convolutions by a plan, or by one form at one rank."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import click
+
+from convprof.cli import console
+from convprof.cli.options import (
+    MODEL,
+    only_skip_options,
+    preprocess_option,
+    quiet_option,
+    read_dims,
+    read_shapes,
+    read_sizes,
+    run_options,
+    seed_option,
+    shape_options,
+)
+
+_EXAMPLES = """\b
+Examples:
+  convprof rewrite model.onnx -o small.onnx --plan run/plan.json --calibration inputs.npz
+  convprof rewrite model.onnx -o small.onnx --form depthwise-pointwise --rank 2 --calibration inputs.npz
+  convprof rewrite model.onnx -o small.onnx --form spatial --rank 16 --skip stem.conv --init weights
+"""
+
+
+@click.command("rewrite", epilog=_EXAMPLES)
+@MODEL
+@click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="The new model.")
+@click.option("--plan", type=click.Path(), metavar="FILE", help="A plan.json; it may be edited by hand.")
+@click.option("--form", metavar="FORM", help="depthwise-pointwise, pointwise-depthwise or spatial.")
+@click.option("--rank", metavar="N", help="Rank of the form: its depth multiplier, or channels in between.")
+@click.option("--emission", type=click.Choice(("sum", "concat", "multiplier")), help="How a rank above 1 is written.")
+@click.option("--calibration", metavar="DATA", help="Unlabelled inputs: .npz, .npy, picture folder, module:function.")
+@click.option(
+    "--init",
+    default="calibrated",
+    show_default=True,
+    type=click.Choice(("calibrated", "weights")),
+    help="Fit the factors to the data, or to the weights alone.",
+)
+@preprocess_option
+@only_skip_options
+@shape_options
+@run_options
+@seed_option
+@quiet_option
+def command(
+    model: str,
+    output: str,
+    plan: str | None,
+    form: str | None,
+    rank: str | None,
+    emission: str | None,
+    calibration: str | None,
+    init: str,
+    preprocess: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    input_shapes: tuple[str, ...],
+    dims: tuple[str, ...],
+    threads: int,
+    providers: tuple[str, ...],
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Write MODEL with convolutions replaced to OUT; MODEL itself is never touched."""
+    shapes, sizes = read_shapes(input_shapes), read_dims(dims)
+    ranks = read_sizes(rank, f"--rank {rank!r}") if rank is not None else ()
+    import convprof
+    from convprof.records.plan import Emission
+    from convprof.runtime import RunOptions
+
+    result = convprof.rewrite(
+        model,
+        output,
+        plan=plan,
+        form=form,
+        rank=ranks,
+        emission=cast("Emission | None", emission),
+        only=only,
+        skip=skip,
+        calibration=calibration,
+        preprocess=preprocess,
+        init=init,
+        input_shapes=shapes,
+        dims=sizes,
+        options=RunOptions(threads, providers),
+        seed=seed,
+        progress=console.reporter(quiet),
+    )
+    console.notices(result.notices, quiet)
+    count = len(result.plan.layers)
+    console.say(f"convprof: wrote {result.path} with {count} convolution{'s' if count != 1 else ''} replaced", quiet)

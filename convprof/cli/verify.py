@@ -1,0 +1,57 @@
+"""convprof verify: how close a converted model is to its original on data."""
+
+from __future__ import annotations
+
+import click
+
+from convprof.cli import console
+from convprof.cli.options import MODEL, output_options, preprocess_option, quiet_option, run_options
+
+_EXAMPLES = """\b
+Examples:
+  convprof verify model.onnx small.onnx --data inputs.npz
+  convprof verify model.onnx small.onnx --data test.npz --labels y --preprocess unit
+  convprof verify model.onnx small.onnx --data test.npz --labels clean --metric psnr --format json
+"""
+
+
+@click.command("verify", epilog=_EXAMPLES)
+@MODEL
+@click.argument("converted", type=click.Path())
+@click.option("--data", required=True, metavar="DATA", help="Inputs: .npz, .npy, picture folder, module:function.")
+@click.option("--labels", metavar="NAME", help="Array of the data that holds the labels, or a .npy file.")
+@click.option("--metric", help="top1, agreement, psnr or module:function; by default what fits the labels.")
+@preprocess_option
+@run_options
+@output_options
+@quiet_option
+def command(
+    model: str,
+    converted: str,
+    data: str,
+    labels: str | None,
+    metric: str | None,
+    preprocess: str | None,
+    threads: int,
+    providers: tuple[str, ...],
+    output_format: str,
+    output: str | None,
+    quiet: bool,
+) -> None:
+    """Run MODEL and CONVERTED on the same data and compare every output, and the metric if there are labels."""
+    import convprof
+    from convprof.reporting import render_fidelity
+    from convprof.runtime import RunOptions
+
+    fidelity = convprof.verify(
+        model,
+        converted,
+        data,
+        labels=labels,
+        metric=metric,
+        preprocess=preprocess,
+        options=RunOptions(threads, providers),
+        progress=console.reporter(quiet),
+    )
+    console.notices(fidelity.notices, quiet)
+    console.deliver(lambda color, width: render_fidelity(fidelity, output_format, color=color, width=width), output)

@@ -1,0 +1,190 @@
+"""Depthwise then pointwise, D filters a channel (rank = depth multiplier D).
+
+    W'[n, m, k] = sum_d P[n, (m, d)] B[(m, d), k]
+
+Weights only: the truncated SVD of every slice W[:, m, :] (Network Decoupling, Guo et al. 2018, section 3; the
+same factors are DAC's, Li et al. 2019). Data-aware: alternating exact steps for P and conjugate gradients for B, whose
+normal matrix is the Hadamard product (P^T P x 1) * S and is never formed. Stride, pads and dilations sit on the
+depthwise conv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
+from convprof.forms.refusals import common_refusal
+from convprof.macs import chain_macs, conv_macs
+from convprof.moments import Moments
+from convprof.records.convs import ConvSite, ConvSpec, Rank, pointwise
+from convprof.records.factors import Arrangement, Array, ConvStep, Factors, Parallel
+from convprof.records.plan import Emission
+from convprof.records.remarks import Remark
+from convprof.stats.spectrum import gaussian_energy
+
+_F = TypeVar("_F", bound=np.floating)
+
+
+class DepthwisePointwise:
+    """The depthwise-separable convolution, with a depth multiplier."""
+
+    name = "depthwise-pointwise"
+    emissions: tuple[Emission, ...] = ("sum", "concat", "multiplier")
+
+    def applies(self, spec: ConvSpec) -> Remark | None:
+        """Every dense conv can be decoupled."""
+        return common_refusal(spec)
+
+    def full_rank(self, spec: ConvSpec) -> Rank:
+        """A slice is out_channels x k: its rank ends at the smaller of the two."""
+        return (min(spec.out_channels, prod(spec.kernel_shape)),)
+
+    def ranks(self, site: ConvSite) -> tuple[Rank, ...]:
+        """Every multiplier that is cheaper than the dense conv."""
+        dense = conv_macs(site.spec, site.output_size, site.batch)
+        every = range(1, self.full_rank(site.spec)[0] + 1)
+        return tuple((d,) for d in every if chain_macs(self.chain(site.spec, (d,)), site) < dense)
+
+    def chain(self, spec: ConvSpec, rank: Rank) -> tuple[ConvSpec, ...]:
+        """M -> M D depthwise with the geometry of `spec`, then M D -> N pointwise."""
+        middle = spec.in_channels * rank[0]
+        depthwise = _with_channels(spec, middle)
+        return depthwise, pointwise(middle, spec.out_channels, len(spec.kernel_shape))
+
+    def energy(self, kernel: NDArray[np.floating], ranks: Sequence[Rank]) -> tuple[float, ...]:
+        """From the eigenvalues of the k x k Gram matrix of each channel's slice."""
+        slices = np.ascontiguousarray(_slices(kernel).transpose(0, 2, 1))
+        gram = slices @ slices.transpose(0, 2, 1)
+        kept = np.cumsum(np.linalg.eigvalsh(gram)[:, ::-1].sum(axis=0))
+        total = max(float(kept[-1]), np.finfo(np.float64).tiny)
+        return tuple(min(float(kept[min(rank[0], len(kept)) - 1]) / total, 1.0) for rank in ranks)
+
+    def energy_random(self, spec: ConvSpec, rank: Rank) -> float:
+        """Each slice is an out_channels x k Gaussian matrix."""
+        return gaussian_energy(spec.out_channels, prod(spec.kernel_shape), rank[0])
+
+    def factor(self, kernel: Array, spec: ConvSpec, rank: Rank) -> Factors:
+        """Truncated SVD of every slice; the filters have norm 1."""
+        left, values, right = np.linalg.svd(_slices(kernel), full_matrices=False)
+        filters = right[:, : rank[0]]
+        mixing = (left * values[:, None, :])[:, :, : rank[0]].transpose(1, 0, 2)
+        return _factors(filters, mixing, spec)
+
+    def fit(self, moments: Moments, spec: ConvSpec, start: Factors, sweeps: int) -> Factors:
+        """Alternate the exact pointwise step and conjugate gradients on the filters."""
+        channels = spec.in_channels
+        taps = prod(spec.kernel_shape)
+        covariance = moments.covariance.reshape(channels, taps, channels * taps)
+        diagonal = np.stack([covariance[m, :, m * taps : (m + 1) * taps] for m in range(channels)])
+        whitening = inverse(diagonal)
+
+        def sweep(factors: Factors) -> Factors:
+            filters, mixing = _unpack(factors, spec)
+            mixing = _mixing_step(moments, filters, covariance)
+            filters = _filter_step(moments, filters, mixing, covariance, whitening)
+            mixing = _mixing_step(moments, filters, covariance)
+            return _balanced(filters, mixing, spec)
+
+        return descend(moments, start, lambda factors: self.compose(factors, spec), sweep, sweeps)
+
+    def compose(self, factors: Factors, spec: ConvSpec) -> Array:
+        """Sum over d of pointwise column times depthwise filter."""
+        filters, mixing = _unpack(factors, spec)
+        return (mixing.transpose(1, 0, 2) @ filters).transpose(1, 0, 2).reshape(spec.weight_shape)
+
+    def arrange(self, factors: Factors, spec: ConvSpec, emission: Emission) -> Arrangement:
+        """`multiplier`: one grouped conv; `concat`: D depthwise convs, one pointwise; `sum`: D pairs added up."""
+        depthwise, mixing = factors.weights
+        rank = len(depthwise) // spec.in_channels
+        first, last = self.chain(spec, (rank,))
+        if emission == "multiplier" or rank == 1:
+            return ConvStep(first, depthwise, None), ConvStep(last, mixing, factors.bias)
+        single = _with_channels(spec, spec.in_channels)
+        filters = [ConvStep(single, depthwise[d::rank], None) for d in range(rank)]
+        columns = [mixing[:, d::rank] for d in range(rank)]
+        if emission == "concat":
+            joined = ConvStep(last, np.concatenate(columns, axis=1), factors.bias)
+            return Parallel(tuple((step,) for step in filters), "concat"), joined
+        mix = pointwise(spec.in_channels, spec.out_channels, len(spec.kernel_shape))
+        biases = [*([None] * (rank - 1)), factors.bias]
+        return (
+            Parallel(
+                tuple((filters[d], ConvStep(mix, columns[d], biases[d])) for d in range(rank)),
+                "sum",
+            ),
+        )
+
+
+def _with_channels(spec: ConvSpec, out_channels: int) -> ConvSpec:
+    return ConvSpec(
+        spec.in_channels,
+        out_channels,
+        spec.kernel_shape,
+        spec.strides,
+        spec.pads,
+        spec.dilations,
+        group=spec.in_channels,
+    )
+
+
+def _slices(kernel: NDArray[_F]) -> NDArray[_F]:
+    """One matrix out_channels x k for each input channel: (M, N, k)."""
+    return kernel.reshape(*kernel.shape[:2], -1).transpose(1, 0, 2)
+
+
+def _factors(filters: Array, mixing: Array, spec: ConvSpec) -> Factors:
+    """From filters (M, D, k) and mixing (N, M, D) to the weights of the chain."""
+    channels, rank, _ = filters.shape
+    ones = (1,) * len(spec.kernel_shape)
+    return Factors(
+        (
+            filters.reshape(channels * rank, 1, *spec.kernel_shape),
+            mixing.reshape(len(mixing), channels * rank, *ones),
+        )
+    )
+
+
+def _unpack(factors: Factors, spec: ConvSpec) -> tuple[Array, Array]:
+    """Filters (M, D, k) and mixing (N, M, D) of the chain's weights."""
+    depthwise, mixing = factors.weights
+    channels = spec.in_channels
+    return depthwise.reshape(channels, len(depthwise) // channels, -1), mixing.reshape(len(mixing), channels, -1)
+
+
+def _mixing_step(moments: Moments, filters: Array, covariance: Array) -> Array:
+    """P = C T^T (T S T^T)^-1, exactly."""
+    channels, rank, taps = filters.shape
+    half = (filters @ covariance).reshape(channels * rank, channels, taps)
+    normal = (half.transpose(1, 0, 2) @ filters.transpose(0, 2, 1)).transpose(1, 0, 2)
+    right = _slices(moments.cross.reshape(-1, channels, taps)) @ filters.transpose(0, 2, 1)
+    solution = solve(
+        normal.reshape(channels * rank, channels * rank), right.transpose(1, 0, 2).reshape(-1, channels * rank)
+    )
+    return solution.reshape(-1, channels, rank)
+
+
+def _filter_step(moments: Moments, filters: Array, mixing: Array, covariance: Array, whitening: Array) -> Array:
+    """Conjugate gradients on the filters, preconditioned by each channel's own block."""
+    channels, rank, taps = filters.shape
+    flat = mixing.reshape(len(mixing), channels * rank)
+    gram = (flat.T @ flat).reshape(channels, rank, channels * rank)
+    own = inverse(np.stack([gram[m, :, m * rank : (m + 1) * rank] for m in range(channels)]))
+    right = mixing.transpose(1, 2, 0) @ _slices(moments.cross.reshape(-1, channels, taps))
+
+    def apply(x: Array) -> Array:
+        half = (x @ covariance).reshape(channels * rank, channels, taps)
+        return gram @ half.transpose(1, 0, 2)
+
+    return conjugate_gradients(apply, right, filters, lambda x: own @ x @ whitening)
+
+
+def _balanced(filters: Array, mixing: Array, spec: ConvSpec) -> Factors:
+    """The same product with filters of norm 1: neither factor grows at the other's expense."""
+    norm = np.linalg.norm(filters, axis=2)
+    safe = np.where(norm > 0, norm, 1.0)
+    return _factors(filters / safe[:, :, None], mixing * safe[None], spec)

@@ -1,0 +1,38 @@
+"""The only room that knows ONNX: opening, measuring, cutting, rewriting and saving graphs."""
+
+from convprof.graph.convs import ConvNode, find_convs
+from convprof.graph.emission import replace_conv
+from convprof.graph.folding import fold_batch_norm
+from convprof.graph.loading import read
+from convprof.graph.model import Model, Program
+from convprof.graph.naming import Names
+from convprof.graph.owners import layer_owners
+from convprof.graph.saving import save, serialized
+from convprof.graph.segments import Cutter, Segment
+from convprof.graph.shapes import bind_inputs, declared_inputs, infer, needs_probe, shape_probe
+from convprof.graph.work import Work, conv_weights, conv_work, measure_work
+
+__all__ = [
+    "ConvNode",
+    "Cutter",
+    "Model",
+    "Names",
+    "Program",
+    "Segment",
+    "Work",
+    "bind_inputs",
+    "conv_weights",
+    "conv_work",
+    "declared_inputs",
+    "find_convs",
+    "fold_batch_norm",
+    "infer",
+    "layer_owners",
+    "measure_work",
+    "needs_probe",
+    "read",
+    "replace_conv",
+    "save",
+    "serialized",
+    "shape_probe",
+]

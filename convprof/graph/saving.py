@@ -1,0 +1,74 @@
+"""Writes a program to disk whole or not at all, and says in the file what was done to it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from convprof._version import __version__
+from convprof.errors import ModelError, OutputError
+from convprof.graph.loading import read
+from convprof.graph.model import Model
+from convprof.graph.shapes import infer
+from convprof.records.plan import Plan
+
+# A protobuf message ends at 2 GB; what is larger goes into one file of external data beside the model.
+_LARGEST = 3 << 29
+METADATA_KEY = "convprof"
+
+
+def save(model: Model, path: Path, plan: Plan) -> Model:
+    """Check the program, write it to `path` with a note on the plan in metadata_props, and return it as a new Model.
+
+    Raises OutputError where the place cannot be written and ModelError where the result is no valid model.
+    """
+    if path.exists() and path.samefile(model.file.path):
+        raise OutputError(str(path), "this is the model being read", "choose another output path")
+    program = model.program.clone()
+    program.metadata_props[METADATA_KEY] = _note(plan)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".convprof-", dir=path.parent) as folder:
+            temporary = Path(folder) / path.name
+            _write(program, temporary)
+            _check(temporary)
+            for part in sorted(temporary.parent.iterdir(), reverse=True):
+                part.replace(path.parent / part.name)
+    except OSError as error:
+        raise OutputError(str(path), error.strerror or str(error), "choose a place that can be written") from error
+    file, written = read(path)
+    shapes, dtypes = infer(written, model.inputs)
+    return replace(model, file=file, program=written, shapes=shapes, dtypes=dtypes)
+
+
+def serialized(program: ir.Model) -> bytes:
+    """The program as bytes with all its weights inside."""
+    proto = ir.serde.serialize_model(ir.external_data.load_to_model(program))
+    return bytes(proto.SerializeToString())
+
+
+def _note(plan: Plan) -> str:
+    """What was rewritten, by which version, by which plan: one line of JSON."""
+    layers = [[layer.name, layer.form, list(layer.rank), layer.emission] for layer in plan.layers]
+    return json.dumps({"version": __version__, "source_sha256": plan.model.sha256, "layers": layers})
+
+
+def _write(program: ir.Model, path: Path) -> None:
+    tensors = [v.const_value for g in program.graphs() for v in g.initializers.values() if v.const_value is not None]
+    external = any(isinstance(tensor, ir.ExternalTensor) for tensor in tensors)
+    if external or sum(tensor.nbytes for tensor in tensors) > _LARGEST:
+        ir.save(program, path, external_data=f"{path.name}.data")
+    else:
+        path.write_bytes(serialized(program))
+
+
+def _check(path: Path) -> None:
+    try:
+        onnx.checker.check_model(path)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        why = f"the rewritten graph is not valid ONNX: {str(error).splitlines()[0]}"
+        raise ModelError(str(path.name), why, "this is a bug in convprof; please report it") from error

@@ -1,0 +1,98 @@
+"""Is the converted model worth having? The rule, in one place, and in words that the report prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convprof.records.analysis import Analysis
+from convprof.records.benchmark import Benchmark, Comparison
+from convprof.records.fidelity import Fidelity, MetricChange
+from convprof.records.run import RunVerdict
+
+# The largest loss that still counts as "as good": 1 point of a share, 0.5 dB, 1 % of any other metric.
+_SHARE_METRICS = frozenset({"top1", "agreement"})
+_LARGEST_SHARE_LOSS = 0.01
+_LARGEST_DECIBEL_LOSS = 0.5
+_LARGEST_RELATIVE_LOSS = 0.01
+# Without a metric: how much of the original's answers must survive.
+_LEAST_AGREEMENT = 0.98
+_LEAST_SQNR_DB = 20.0
+
+
+@dataclass(frozen=True)
+class _Quality:
+    """Whether the outputs are good enough (None: nobody measured), and the sentence that says why."""
+
+    enough: bool | None
+    text: str
+
+
+def judge(before: Analysis, after: Analysis, fidelity: Fidelity | None, benchmark: Benchmark) -> RunVerdict:
+    """Worth it is: measurably faster, and no worse than the stated tolerance. What was not measured is said."""
+    comparison = benchmark.comparisons[0]
+    quality = _quality(fidelity)
+    worth_it = comparison.verdict == "faster" and bool(quality.enough)
+    head = "Worth it" if worth_it else "Not worth it"
+    if quality.enough is None and comparison.verdict == "faster":
+        head = "Undecided"
+    change = fidelity.metric.difference if fidelity is not None and fidelity.metric is not None else None
+    return RunVerdict(
+        worth_it=worth_it,
+        text=f"{head}: {_speed(comparison)}; {quality.text}.",
+        speedup=comparison.speedup,
+        interval=comparison.interval,
+        metric_change=change,
+        size_change=after.totals.parameters / max(before.totals.parameters, 1) - 1,
+    )
+
+
+def _speed(comparison: Comparison) -> str:
+    low, high = comparison.interval
+    shown = f"{comparison.speedup:.2f} times the speed ({low:.2f} to {high:.2f})"
+    if comparison.verdict == "faster":
+        return f"the converted model is faster, {shown}"
+    if comparison.verdict == "slower":
+        return f"the converted model is slower, {shown}"
+    if comparison.verdict == "no-measurable-difference":
+        return f"there is no measurable difference in speed, {shown}"
+    return f"the measurement of speed is inconclusive, {shown}"
+
+
+def _quality(fidelity: Fidelity | None) -> _Quality:
+    if fidelity is None:
+        return _Quality(None, "its outputs were not compared, for want of data")
+    if not all(output.finite for output in fidelity.outputs):
+        return _Quality(False, "its outputs hold NaN or infinity")
+    if fidelity.metric is not None and fidelity.metric.name != "agreement":
+        return _by_metric(fidelity.metric, fidelity.samples)
+    return _by_outputs(fidelity)
+
+
+def _by_metric(metric: MetricChange, samples: int) -> _Quality:
+    loss = -metric.difference
+    if metric.name in _SHARE_METRICS:
+        limit, shown = _LARGEST_SHARE_LOSS, f"{100 * metric.difference:+.2f} points"
+        values, tolerance = f"{100 * metric.before:.2f} to {100 * metric.after:.2f} %", "1 point"
+    elif metric.name == "psnr":
+        limit, shown = _LARGEST_DECIBEL_LOSS, f"{metric.difference:+.2f} dB"
+        values, tolerance = f"{metric.before:.2f} to {metric.after:.2f} dB", "0.5 dB"
+    else:
+        limit, shown = _LARGEST_RELATIVE_LOSS * abs(metric.before), f"{metric.difference:+.4g}"
+        values, tolerance = f"{metric.before:.4g} to {metric.after:.4g}", "1 %"
+    enough = loss <= limit
+    rule = f"{'within' if enough else 'more than'} the {tolerance} that we tolerate"
+    return _Quality(enough, f"{metric.name} goes from {values} ({shown}, {rule}) on {samples:,} samples")
+
+
+def _by_outputs(fidelity: Fidelity) -> _Quality:
+    """No labels: compare with the original's own answers, by the worst output."""
+    agreements = [output.top1_agreement for output in fidelity.outputs if output.top1_agreement is not None]
+    if agreements:
+        worst = min(agreements)
+        text = f"it gives the original's class on {100 * worst:.2f} % of {fidelity.samples:,} unlabelled samples"
+        return _Quality(worst >= _LEAST_AGREEMENT, f"{text} (we ask for {100 * _LEAST_AGREEMENT:.0f} %)")
+    ratios = [output.sqnr_db for output in fidelity.outputs if output.sqnr_db is not None]
+    if not ratios:
+        return _Quality(True, "its outputs equal the original's")
+    text = f"its outputs stand {min(ratios):.1f} dB above their error on {fidelity.samples:,} samples"
+    return _Quality(min(ratios) >= _LEAST_SQNR_DB, f"{text} (we ask for {_LEAST_SQNR_DB:.0f} dB)")

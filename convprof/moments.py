@@ -1,0 +1,161 @@
+"""Second moments of a conv's input patches and target responses: all that a data-aware fit needs to see.
+
+With p the patch under the kernel (M k values: channel by channel, kernel position by position) and y the target
+response (N values), over sampled positions:
+
+    S = cov(p, p)    C = cov(y, p)    power = E|y - E y|^2
+
+and the error of a kernel W (N x M k) with its best bias c = E y - W E p is
+
+    E|y - c - W p|^2 = power - 2 <W, C> + <W S, W>
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convprof.records.convs import ConvSpec
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments over `count` positions: S (M k, M k), C (N, M k), means (M k,) and (N,), all float64."""
+
+    count: int
+    patch_mean: Array
+    response_mean: Array
+    covariance: Array
+    cross: Array
+    power: float
+
+    def error(self, kernel: Array) -> float:
+        """Mean squared error of `kernel` (N, M, *kernel_shape) with its best bias, never below 0."""
+        flat = kernel.reshape(len(self.cross), -1)
+        value = self.power - 2 * np.sum(flat * self.cross) + np.sum((flat @ self.covariance) * flat)
+        return max(float(value), 0.0)
+
+    def relative_error(self, kernel: Array) -> float:
+        """`error` as a share of the response's power; 0 where the response is constant and so is the error."""
+        error = self.error(kernel)
+        if self.power <= 0:
+            return 0.0 if error <= 0 else 1.0
+        return error / self.power
+
+    def best_bias(self, kernel: Array) -> Array:
+        """The bias (N,) that minimises the error of `kernel`."""
+        bias: Array = self.response_mean - kernel.reshape(len(self.cross), -1) @ self.patch_mean
+        return bias
+
+    def ridged(self, kernel: Array, relative: float) -> Moments:
+        """Moments of the same problem plus a pull towards `kernel`: + ridge |W' - W|^2.
+
+        ridge = relative * mean(diag S). Directions that the data never excited keep the original kernel instead of
+        drifting, and S becomes positive definite.
+        """
+        flat = kernel.reshape(len(self.cross), -1)
+        size = len(self.covariance)
+        ridge = relative * max(float(np.trace(self.covariance)) / size, np.finfo(np.float64).tiny)
+        return Moments(
+            self.count,
+            self.patch_mean,
+            self.response_mean,
+            self.covariance + ridge * np.eye(size),
+            self.cross + ridge * flat,
+            self.power + ridge * float(np.sum(flat**2)),
+        )
+
+
+class Gatherer:
+    """Adds up the moments of one conv batch by batch, in float64, at positions sampled from a seed."""
+
+    def __init__(self, spec: ConvSpec, positions: int, seed: int) -> None:
+        """Sample `positions` output positions of each input of `spec`."""
+        self._spec = spec
+        self._positions = positions
+        self._random = np.random.default_rng(seed)
+        patch, response = prod(spec.weight_shape[1:]), spec.out_channels
+        self._count = 0
+        self._patch_sum = np.zeros(patch)
+        self._response_sum = np.zeros(response)
+        self._patch_patch = np.zeros((patch, patch))
+        self._response_patch = np.zeros((response, patch))
+        self._response_power = 0.0
+        self._origin: tuple[Array, Array] | None = None
+
+    def add(self, inputs: NDArray[np.generic], responses: NDArray[np.generic]) -> None:
+        """Add inputs (n, M, *input size) and their target responses (n, N, *output size)."""
+        sample, place = self._positions_in(len(inputs), responses.shape[2:])
+        columns = np.moveaxis(responses, 1, -1)[(sample, *place)].astype(np.float64)
+        self._add(patches(inputs, self._spec, sample, place), columns)
+
+    def add_inputs(self, inputs: NDArray[np.generic], kernel: Array, bias: NDArray[np.generic] | None) -> None:
+        """Add inputs (n, M, *input size) whose targets are the responses of the dense conv itself."""
+        sample, place = self._positions_in(len(inputs), self._spec.output_size(inputs.shape[2:]))
+        rows = patches(inputs, self._spec, sample, place)
+        columns = rows @ kernel.reshape(len(kernel), -1).T
+        self._add(rows, columns if bias is None else columns + bias.astype(np.float64))
+
+    def _add(self, rows: Array, columns: Array) -> None:
+        if self._origin is None:
+            # Sums of squares about a point near the mean lose no digits to cancellation.
+            self._origin = rows.mean(axis=0), columns.mean(axis=0)
+        rows -= self._origin[0]
+        columns -= self._origin[1]
+        self._count += len(rows)
+        self._patch_sum += rows.sum(axis=0)
+        self._response_sum += columns.sum(axis=0)
+        self._patch_patch += rows.T @ rows
+        self._response_patch += columns.T @ rows
+        self._response_power += float(np.sum(columns**2))
+
+    def moments(self) -> Moments:
+        """The moments of everything added so far."""
+        if self._origin is None:
+            raise ValueError("no inputs were added")
+        patch, response = self._patch_sum / self._count, self._response_sum / self._count
+        return Moments(
+            self._count,
+            self._origin[0] + patch,
+            self._origin[1] + response,
+            self._patch_patch / self._count - np.outer(patch, patch),
+            self._response_patch / self._count - np.outer(response, patch),
+            max(self._response_power / self._count - float(response @ response), 0.0),
+        )
+
+    def _positions_in(
+        self, samples: int, size: tuple[int, ...]
+    ) -> tuple[NDArray[np.intp], tuple[NDArray[np.intp], ...]]:
+        """Input number and output position of each sampled row, the same number of rows from each input."""
+        total = prod(size)
+        if self._positions >= total:
+            flat = np.tile(np.arange(total), samples)
+        else:
+            drawn = self._random.random((samples, total)).argpartition(self._positions, axis=1)
+            flat = drawn[:, : self._positions].ravel()
+        sample = np.repeat(np.arange(samples), min(self._positions, total))
+        return sample, np.unravel_index(flat, size)
+
+
+def positions_per_input(weight_shape: tuple[int, ...], samples: int, rows_per_unknown: int) -> int:
+    """Output positions to sample of each input, so that the rows outnumber the unknowns of the regression."""
+    return max(4, -(-rows_per_unknown * prod(weight_shape[1:]) // samples))
+
+
+def patches(
+    inputs: NDArray[np.generic], spec: ConvSpec, sample: NDArray[np.intp], place: tuple[NDArray[np.intp], ...]
+) -> Array:
+    """The patch under the kernel, (rows, M k) float64, for each output position `place` of input number `sample`."""
+    axes = len(spec.kernel_shape)
+    pads = [(0, 0), (0, 0), *((spec.pads[i], spec.pads[axes + i]) for i in range(axes))]
+    padded = np.moveaxis(np.pad(inputs, pads), 1, -1)
+    rows = np.empty((len(sample), inputs.shape[1], prod(spec.kernel_shape)))
+    for number, offset in enumerate(np.ndindex(*spec.kernel_shape)):
+        index = tuple(place[i] * spec.strides[i] + offset[i] * spec.dilations[i] for i in range(axes))
+        rows[:, :, number] = padded[(sample, *index)]
+    return rows.reshape(len(sample), -1)

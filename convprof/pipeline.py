@@ -1,0 +1,402 @@
+"""The verbs of the command line as functions: each puts a few stages in order and returns a record.
+
+`optimize` is the whole way and reads as the picture in ARCHITECTURE.md. Shapes are given as a mapping from input name
+to sizes (`input_shapes`) or from symbolic size to number (`dims`); data as `convprof.data` describes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from convprof import (
+    analysis,
+    benchmarking,
+    costing,
+    execution,
+    fitting,
+    judgement,
+    planning,
+    rewriting,
+    runtime,
+    sensitivity,
+    verification,
+)
+from convprof._version import __version__
+from convprof.data import Batches, open_data
+from convprof.errors import UsageError
+from convprof.execution import Sizes
+from convprof.files import read_record, staged, write_text
+from convprof.graph import Model
+from convprof.records.analysis import Analysis
+from convprof.records.benchmark import Benchmark
+from convprof.records.cost import Cost
+from convprof.records.factors import FittedConv
+from convprof.records.fidelity import Fidelity
+from convprof.records.files import encode
+from convprof.records.plan import Emission, Plan
+from convprof.records.progress import Progress, silent
+from convprof.records.remarks import Remark
+from convprof.records.run import FittedLayer, LayerChange, Rewriting, Run, Stage
+from convprof.reporting import render_run
+from convprof.runtime import RunOptions
+
+DEFAULT_FORMS = ("depthwise-pointwise",)
+_ONE_THREAD = RunOptions()
+_PROFILED_RUNS = 20
+_MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
+
+WEIGHTS_ONLY = Remark(
+    "weights-only",
+    "no calibration data: the factors are fitted to the weights alone, which usually destroys a network (a ResNet-20 "
+    "fell from 87 % to 19 % at rank 2, against 83 % with 1,024 unlabelled inputs); give --calibration",
+)
+_JUDGED_ON_CALIBRATION = Remark(
+    "judged-on-calibration",
+    "no --eval data: the outputs are compared on the calibration inputs, which flatters the converted model",
+)
+
+
+def analyze(
+    model: str | Path,
+    *,
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    max_rank: int = 4,
+    progress: Progress = silent,
+) -> Analysis:
+    """Describe and count the model at `model`; `max_rank` ranks of each form are offered for every conv."""
+    opened, _ = _open(Path(model), input_shapes, dims)
+    return analysis.analyze(opened, max_rank=max_rank, progress=progress)
+
+
+def rewrite(
+    model: str | Path,
+    output: str | Path,
+    *,
+    plan: str | Path | Plan | None = None,
+    form: str | None = None,
+    rank: Sequence[int] = (),
+    emission: Emission | None = None,
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    calibration: str | None = None,
+    preprocess: str | None = None,
+    init: str = "calibrated",
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    options: RunOptions = _ONE_THREAD,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Rewriting:
+    """Convert the layers of `plan` (or all that suit `form` at `rank`) and write the new model to `output`.
+
+    With calibration data the factors are fitted to it; without, or with init="weights", to the weights alone.
+    """
+    if (plan is None) == (form is None):
+        raise UsageError("rewrite", "it takes a plan, or a form with its rank", "give --plan or --form and --rank")
+    opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
+    counted = analysis.analyze(opened, max_rank=0)
+    notices = list(opened.notices)
+    if plan is not None:
+        chosen = plan if isinstance(plan, Plan) else read_record(Path(plan), Plan)
+        if chosen.model.sha256 != opened.file.sha256:
+            notices.append(Remark("plan-for-another-file", f"the plan was made for {chosen.model.path}, another file"))
+    else:
+        convs = planning.select(counted, only, skip)
+        chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
+    if batches is None or init == "weights":
+        notices.append(WEIGHTS_ONLY)
+    prepared = rewriting.prepare(opened, chosen)
+    fitted = _fit(prepared, chosen, None if init == "weights" else batches, options, seed, progress)
+    with staged(Path(output).parent) as folder:
+        rewriting.rewrite(prepared, chosen, fitted, folder / Path(output).name)
+    return Rewriting(str(output), chosen, _summaries(fitted), tuple(notices))
+
+
+def verify(
+    model: str | Path,
+    converted: str | Path,
+    data: str,
+    *,
+    labels: str | None = None,
+    metric: str | None = None,
+    preprocess: str | None = None,
+    options: RunOptions = _ONE_THREAD,
+    progress: Progress = silent,
+) -> Fidelity:
+    """Compare two models on data: every output, and with labels the metric before and after."""
+    loaded = execution.load(Path(model))
+    batches = open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
+    before = execution.settle(loaded, {}, {}, batches.shapes)
+    return _compare(before, Path(model), Path(converted), batches, metric, options, progress)
+
+
+def bench(
+    models: Sequence[str | Path],
+    *,
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    warmup: int = 5,
+    iterations: int | None = 100,
+    duration: float | None = None,
+    options: RunOptions = _ONE_THREAD,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Benchmark:
+    """Time the models interleaved in one process, on random inputs, and compare the first with every other."""
+    opened = [_open(Path(model), input_shapes, dims)[0] for model in models]
+    return benchmarking.measure(
+        [(Path(model.file.path), model.file.sha256) for model in opened],
+        [execution.example_feeds(model.inputs, seed) for model in opened],
+        options=options,
+        warmup=warmup,
+        iterations=iterations,
+        duration=duration,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def cost(
+    input_shape: Sequence[int],
+    kernel: Sequence[int],
+    filters: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    rank: int = 1,
+) -> Cost:
+    """MACs and parameters of a conv on an input of (height, width, channels), dense and separable; no model needed."""
+    return costing.cost(input_shape, kernel, filters, stride=stride, padding=padding, dilation=dilation, rank=rank)
+
+
+def report(run_dir: str | Path, output_format: str = "html", *, color: bool = False, width: int = 120) -> str:
+    """The run in `run_dir` as text in one of `convprof.reporting.RUN_FORMATS`; colour and width are the terminal's."""
+    return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)
+
+
+def optimize(
+    model: str | Path,
+    run_dir: str | Path,
+    *,
+    calibration: str | None = None,
+    evaluation: str | None = None,
+    labels: str | None = None,
+    metric: str | None = None,
+    preprocess: str | None = None,
+    target_macs: float = 0.5,
+    forms: Sequence[str] = DEFAULT_FORMS,
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    iterations: int = 200,
+    options: RunOptions = _ONE_THREAD,
+    seed: int = 0,
+    command: str = "convprof.optimize(...)",
+    progress: Progress = silent,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Run:
+    """Analyse, plan, fit, rewrite, verify, bench and report; leave the new model and its papers in `run_dir`."""
+    final = Path(run_dir)
+    with staged(final) as folder:
+        watch = _Watch(timer)
+        opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
+        before = analysis.analyze(opened, max_rank=4, progress=progress)
+        watch.stage("analyze")
+        convs = planning.select(before, only, skip)
+        names = {conv.name for conv in convs}
+        surveyed = rewriting.fold(opened, names)
+        damage = sensitivity.survey(surveyed, names, forms, batches, options=options, seed=seed, progress=progress)
+        watch.stage("survey", batches)
+        plan = planning.solve(before, convs, damage, target_macs)
+        watch.stage("plan")
+        prepared = rewriting.prepare(opened, plan)
+        fitted = _fit(prepared, plan, batches, options, seed, progress)
+        watch.stage("fit", batches)
+        written = rewriting.rewrite(prepared, plan, fitted, folder / _MODEL)
+        after = analysis.analyze(written, max_rank=0)
+        watch.stage("rewrite")
+        judged = _judged_on(opened, batches, evaluation, labels, preprocess)
+        fidelity = None
+        if judged is not None:
+            fidelity = _compare(opened, Path(model), folder / _MODEL, judged, metric, options, progress)
+        watch.stage("verify", judged, fidelity.metric.after if fidelity and fidelity.metric else None)
+        benchmark = _benchmark(opened, written, before, batches, iterations, options, seed, progress)
+        watch.stage("bench")
+        run = Run(
+            schema="convprof.run/1",
+            convprof=__version__,
+            command=command,
+            analysis=before,
+            analysis_after=_at(after, final / _MODEL),
+            plan=plan,
+            fits=_summaries(fitted),
+            layers=_changes(before, after, benchmark),
+            fidelity=fidelity,
+            benchmark=_renamed(benchmark, final / _MODEL),
+            stages=watch.stages,
+            verdict=judgement.judge(before, after, fidelity, benchmark),
+            notices=_run_notices(batches, evaluation),
+        )
+        write_text(folder / _PLAN, encode(plan))
+        write_text(folder / _REPORT, encode(run))
+        write_text(folder / _PAGE, render_run(run, "html"))
+    return run
+
+
+class _Watch:
+    """Notes how long each stage took."""
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self._timer = timer
+        self._last = timer()
+        self.stages: tuple[Stage, ...] = ()
+
+    def stage(self, name: str, batches: Batches | None = None, score: float | None = None) -> None:
+        """End the stage called `name`."""
+        now = self._timer()
+        self.stages += (Stage(name, score, now - self._last, batches.count if batches else None),)
+        self._last = now
+
+
+def _open(
+    path: Path,
+    input_shapes: Sizes | None,
+    dims: Mapping[str, int] | None,
+    data: str | None = None,
+    preprocess: str | None = None,
+) -> tuple[Model, Batches | None]:
+    """The model at concrete shapes, and the data that goes with it if any; the data settles sizes left open."""
+    loaded = execution.load(path)
+    batches = None if data is None else open_data(data, loaded.inputs, preprocess=preprocess)
+    return execution.settle(loaded, input_shapes or {}, dims or {}, batches.shapes if batches else {}), batches
+
+
+def _judged_on(
+    opened: Model,
+    calibration: Batches | None,
+    evaluation: str | None,
+    labels: str | None,
+    preprocess: str | None,
+) -> Batches | None:
+    """The data to compare the outputs on."""
+    if evaluation is not None:
+        declared = execution.load(Path(opened.file.path)).inputs
+        return open_data(evaluation, declared, preprocess=preprocess, labels=labels)
+    if labels is not None:
+        raise UsageError("--labels", "labels belong to evaluation data, and there is none", "give --eval DATA too")
+    return calibration
+
+
+def _run_notices(calibration: Batches | None, evaluation: str | None) -> tuple[Remark, ...]:
+    notices = []
+    if calibration is None:
+        notices.append(WEIGHTS_ONLY)
+    elif evaluation is None:
+        notices.append(_JUDGED_ON_CALIBRATION)
+    return tuple(notices)
+
+
+def _fit(
+    prepared: Model, plan: Plan, batches: Batches | None, options: RunOptions, seed: int, progress: Progress
+) -> tuple[FittedConv, ...]:
+    if batches is None:
+        return fitting.factor(prepared, plan)
+    return fitting.fit(prepared, plan, batches, options=options, seed=seed, progress=progress)
+
+
+def _summaries(fitted: Sequence[FittedConv]) -> tuple[FittedLayer, ...]:
+    return tuple(FittedLayer(f.name, f.form, f.rank, f.error, f.error_weights) for f in fitted)
+
+
+def _compare(
+    before: Model,
+    original: Path,
+    converted: Path,
+    batches: Batches,
+    metric: str | None,
+    options: RunOptions,
+    progress: Progress,
+) -> Fidelity:
+    usable = execution.usable_samples(before, batches)
+    kept = batches if usable == batches.count else batches.take(usable)
+    return verification.compare(
+        runtime.open_session(original, options),
+        runtime.open_session(converted, options),
+        execution.chunks(before, kept),
+        labels=kept.labels,
+        metric=metric,
+        progress=progress,
+        total=kept.count,
+    )
+
+
+def _benchmark(
+    before: Model,
+    after: Model,
+    counted: Analysis,
+    batches: Batches | None,
+    iterations: int,
+    options: RunOptions,
+    seed: int,
+    progress: Progress,
+) -> Benchmark:
+    """Times of both models on the same inputs, with a profile by layer of each."""
+    feeds = execution.first_feeds(before, batches, seed)
+    paths = [Path(model.file.path) for model in (before, after)]
+    benchmark = benchmarking.measure(
+        [(paths[0], before.file.sha256), (paths[1], after.file.sha256)],
+        [feeds, feeds],
+        options=options,
+        iterations=iterations,
+        seed=seed,
+        progress=progress,
+    )
+    names = [conv.name for conv in counted.convs]
+    profiled = tuple(
+        msgspec.structs.replace(
+            times,
+            layers_ms=runtime.layer_times(
+                runtime.profile_nodes(path, feeds, options, _PROFILED_RUNS), names, execution.layer_owners(model)
+            ),
+        )
+        for times, path, model in zip(benchmark.models, paths, (before, after), strict=True)
+    )
+    return msgspec.structs.replace(benchmark, models=profiled)
+
+
+def _changes(before: Analysis, after: Analysis, benchmark: Benchmark) -> tuple[LayerChange, ...]:
+    """Every conv before, and what stands in its place after."""
+    old_times, new_times = (times.layers_ms for times in benchmark.models)
+    changes = []
+    for conv in before.convs:
+        heirs = [c for c in after.convs if execution.layer_name(c.name) == conv.name]
+        changes.append(
+            LayerChange(
+                name=conv.name,
+                macs_before=conv.macs or 0,
+                macs_after=sum(c.macs or 0 for c in heirs),
+                parameters_before=conv.parameters,
+                parameters_after=sum(c.parameters for c in heirs),
+                latency_before_ms=old_times.get(conv.name),
+                latency_after_ms=new_times.get(conv.name),
+            )
+        )
+    return tuple(changes)
+
+
+def _at(counted: Analysis, path: Path) -> Analysis:
+    """The same analysis of a file that has been moved to `path`."""
+    return msgspec.structs.replace(counted, model=msgspec.structs.replace(counted.model, path=str(path)))
+
+
+def _renamed(benchmark: Benchmark, path: Path) -> Benchmark:
+    """The same times, the second model's under the path that it will be found at."""
+    first, second = benchmark.models
+    return msgspec.structs.replace(benchmark, models=(first, msgspec.structs.replace(second, path=str(path))))

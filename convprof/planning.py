@@ -1,0 +1,176 @@
+"""Which conv becomes what: a multiple-choice knapsack over all forms and ranks at once, or one choice for all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from convprof.errors import PlanError
+from convprof.forms import FORMS
+from convprof.macs import chain_macs, chain_parameters
+from convprof.records.analysis import Analysis, ConvReport
+from convprof.records.convs import ConvSite, ConvSpec, Rank
+from convprof.records.damage import Candidate, Damage
+from convprof.records.plan import Budget, Emission, KeptLayer, Plan, PlannedLayer, Prediction
+from convprof.records.remarks import Remark
+
+_KEPT = Remark("better-dense", "within the budget this conv does less harm as it is")
+_SKIPPED = Remark("skipped", "left out by --only or --skip")
+
+
+def select(analysis: Analysis, only: Collection[str], skip: Collection[str]) -> tuple[ConvReport, ...]:
+    """The eligible convs that the user wants converted; raises PlanError for names that the model does not have."""
+    known = {conv.name for conv in analysis.convs}
+    for option, names in (("--only", only), ("--skip", skip)):
+        for name in names:
+            if name not in known:
+                raise PlanError(
+                    f"{option} {name!r}", "the model has no conv of that name", "see `convprof analyze` for the names"
+                )
+    wanted = tuple(c for c in analysis.eligible() if (not only or c.name in only) and c.name not in skip)
+    if not wanted:
+        raise PlanError(analysis.model.path, "no conv is left to convert", "see `convprof analyze` for the reasons")
+    return wanted
+
+
+def uniform(
+    analysis: Analysis, convs: Sequence[ConvReport], form_name: str, rank: Rank, emission: Emission | None
+) -> Plan:
+    """One form at one rank for every conv in `convs` that it suits; the rank is cut to what a conv can use.
+
+    Raises PlanError for a form, rank or emission that does not exist, or that suits none of the convs.
+    """
+    form = FORMS.get(form_name)
+    if form is None:
+        raise PlanError(f"form {form_name!r}", "there is no such form", f"known are {', '.join(FORMS)}")
+    if not rank or min(rank) < 1:
+        raise PlanError(f"rank {list(rank)}", "a rank is 1 or more", "give --rank 1, 2, ...")
+    written = emission or form.emissions[0]
+    if written not in form.emissions:
+        raise PlanError(f"emission {written!r}", f"{form_name} has {', '.join(form.emissions)}", "choose one of those")
+    layers: list[PlannedLayer] = []
+    refused: dict[str, Remark] = {}
+    for conv in convs:
+        refusal = form.applies(_site(conv).spec)
+        if refusal is not None:
+            refused[conv.name] = refusal
+            continue
+        full = form.full_rank(_site(conv).spec)
+        if len(full) != len(rank):
+            raise PlanError(f"rank {list(rank)}", f"{form_name} takes {len(full)} numbers", "give that many")
+        cut = tuple(min(r, f) for r, f in zip(rank, full, strict=True))
+        layers.append(PlannedLayer(conv.name, form_name, cut, written))
+    if not layers:
+        raise PlanError(f"form {form_name!r}", "it suits none of the convs chosen", "choose another form")
+    return _plan(analysis, layers, Budget(), refused, damage=None)
+
+
+def solve(analysis: Analysis, convs: Sequence[ConvReport], damage: Damage, target_macs: float) -> Plan:
+    """The choice with the least summed error whose MACs are at most `target_macs` times the model's.
+
+    Raises PlanError where no choice meets the budget.
+    """
+    names = [conv.name for conv in convs]
+    candidates = [c for c in damage.candidates if c.name in set(names)]
+    limit = target_macs * analysis.totals.macs
+    fixed = analysis.totals.macs - sum(conv.macs or 0 for conv in convs)
+    cheapest = fixed + sum(
+        min([conv.macs or 0, *(c.macs for c in candidates if c.name == conv.name)]) for conv in convs
+    )
+    if cheapest > limit:
+        raise PlanError(
+            f"--target-macs {target_macs:g}",
+            f"the cheapest choice still costs {cheapest / analysis.totals.macs:.3f} of the model's MACs",
+            "ask for more MACs, or allow more layers or forms",
+        )
+    chosen = _knapsack(convs, candidates, limit - fixed)
+    layers = [PlannedLayer(c.name, c.form, c.rank, FORMS[c.form].emissions[0]) for c in chosen]
+    return _plan(analysis, layers, Budget(target_macs), {}, damage=float(sum(c.error for c in chosen)))
+
+
+def _knapsack(convs: Sequence[ConvReport], candidates: Sequence[Candidate], limit: float) -> list[Candidate]:
+    """Least summed error with one candidate (or none: the dense conv, error 0) a layer and MACs at most `limit`."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    index = {conv.name: row for row, conv in enumerate(convs)}
+    count = len(candidates)
+    rows = np.zeros((len(convs) + 1, count + len(convs)))
+    for column, candidate in enumerate(candidates):
+        rows[index[candidate.name], column] = 1
+        rows[-1, column] = candidate.macs
+    for row, conv in enumerate(convs):
+        rows[row, count + row] = 1
+        rows[-1, count + row] = conv.macs or 0
+    # MACs in units of the budget keep the solver's tolerances meaningful.
+    scale = max(limit, 1.0)
+    rows[-1] /= scale
+    low = np.append(np.ones(len(convs)), -np.inf)
+    high = np.append(np.ones(len(convs)), limit / scale)
+    cost = np.append([candidate.error for candidate in candidates], np.zeros(len(convs)))
+    result = milp(
+        cost,
+        constraints=LinearConstraint(rows, low, high),
+        integrality=np.ones(len(cost), np.int64),
+        bounds=Bounds(0, 1),
+    )
+    if result.x is None:
+        raise PlanError("--target-macs", f"no plan was found: {result.message}", "ask for more MACs")
+    return [candidate for candidate, taken in zip(candidates, result.x, strict=False) if taken > 0.5]
+
+
+def _plan(
+    analysis: Analysis,
+    layers: Sequence[PlannedLayer],
+    budget: Budget,
+    refused: Mapping[str, Remark],
+    damage: float | None,
+) -> Plan:
+    """The record, with a reason for every conv that stays and the cost that follows from the choice."""
+    planned = {layer.name: layer for layer in layers}
+    kept = [
+        KeptLayer(conv.name, _why_kept(conv, budget, refused)) for conv in analysis.convs if conv.name not in planned
+    ]
+    macs, parameters = analysis.totals.macs, analysis.totals.parameters
+    for conv in analysis.convs:
+        if conv.name in planned:
+            new_macs, new_parameters = _cost(conv, planned[conv.name])
+            macs += new_macs - (conv.macs or 0)
+            parameters += new_parameters - conv.parameters
+    return Plan(
+        schema="convprof.plan/1",
+        model=analysis.model,
+        layers=tuple(layers),
+        kept=tuple(kept),
+        budget=budget,
+        predicted=Prediction(macs=macs, parameters=parameters, damage=damage),
+    )
+
+
+def _why_kept(conv: ConvReport, budget: Budget, refused: Mapping[str, Remark]) -> Remark:
+    if conv.reason is not None:
+        return conv.reason
+    return refused.get(conv.name) or (_SKIPPED if budget.target_macs is None else _KEPT)
+
+
+def _cost(conv: ConvReport, layer: PlannedLayer) -> tuple[int, int]:
+    """MACs and parameters of the chain that stands in for the conv; a fitted chain has a bias."""
+    site = _site(conv)
+    chain = FORMS[layer.form].chain(site.spec, layer.rank)
+    return chain_macs(chain, site), chain_parameters(chain, bias=True)
+
+
+def _site(conv: ConvReport) -> ConvSite:
+    """The conv's place, from its report."""
+    if conv.input_shape is None or conv.weight_shape is None:
+        raise PlanError(f"layer {conv.name!r}", "its shapes are unknown", "give --input-shape")
+    spec = ConvSpec(
+        conv.input_shape[1],
+        conv.weight_shape[0],
+        conv.kernel_shape,
+        conv.strides,
+        conv.pads,
+        conv.dilations,
+        conv.group,
+    )
+    return ConvSite(spec, conv.input_shape[0], conv.input_shape[2:])

@@ -1,0 +1,1 @@
+"""What crosses stages and files: frozen records, and nothing that computes."""

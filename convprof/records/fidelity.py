@@ -1,0 +1,46 @@
+"""How close two models are on data: the record that `verify` writes (convprof.fidelity/1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from convprof.records.remarks import Remark
+
+
+class OutputFidelity(msgspec.Struct, frozen=True):
+    """One output, converted against original.
+
+    `max_abs` is the largest absolute difference, `relative_l2` = |b - a| / |a|, `sqnr_db` = -20 log10(relative_l2)
+    (None where the outputs are equal or the original is zero), `top1_agreement` the share of samples with the same
+    argmax where the output is a classifier's.
+    """
+
+    name: str
+    max_abs: float | None
+    relative_l2: float | None
+    sqnr_db: float | None
+    top1_agreement: float | None
+    finite: bool
+
+
+class MetricChange(msgspec.Struct, frozen=True):
+    """The user's metric before and after, and a paired interval for the difference (after - before)."""
+
+    name: str
+    before: float
+    after: float
+    difference: float
+    interval: tuple[float, float] | None
+    level: float = 0.95
+
+
+class Fidelity(msgspec.Struct, frozen=True):
+    """All outputs and the metric, over `samples` inputs."""
+
+    schema: Literal["convprof.fidelity/1"]
+    samples: int
+    outputs: tuple[OutputFidelity, ...]
+    metric: MetricChange | None = None
+    notices: tuple[Remark, ...] = ()

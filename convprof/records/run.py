@@ -1,0 +1,85 @@
+"""The whole story of one `optimize`: the record in report.json (convprof.run/1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from convprof.records.analysis import Analysis
+from convprof.records.benchmark import Benchmark
+from convprof.records.fidelity import Fidelity
+from convprof.records.plan import Plan
+from convprof.records.remarks import Remark
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One step: how long it took, on how many samples, and the score after it where one was measured."""
+
+    name: str
+    score: float | None
+    seconds: float
+    samples: int | None
+
+
+class FittedLayer(msgspec.Struct, frozen=True):
+    """How well one replaced layer reproduces the original's response on the calibration inputs.
+
+    Errors are relative squared errors as in `Candidate`; `error_weights` is that of the weights-only factors.
+    """
+
+    name: str
+    form: str
+    rank: tuple[int, ...]
+    error: float | None
+    error_weights: float | None
+
+
+class LayerChange(msgspec.Struct, frozen=True):
+    """One conv before and after: MACs, parameters and, where profiled, latency in ms."""
+
+    name: str
+    macs_before: int
+    macs_after: int
+    parameters_before: int
+    parameters_after: int
+    latency_before_ms: float | None
+    latency_after_ms: float | None
+
+
+class RunVerdict(msgspec.Struct, frozen=True):
+    """Is it worth it? `speedup` with its interval, the metric's change and the change of parameters (a ratio - 1)."""
+
+    worth_it: bool
+    text: str
+    speedup: float
+    interval: tuple[float, float]
+    metric_change: float | None
+    size_change: float
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Everything that `optimize` did and found."""
+
+    schema: Literal["convprof.run/1"]
+    convprof: str
+    command: str
+    analysis: Analysis
+    analysis_after: Analysis
+    plan: Plan
+    fits: tuple[FittedLayer, ...]
+    layers: tuple[LayerChange, ...]
+    fidelity: Fidelity | None
+    benchmark: Benchmark
+    stages: tuple[Stage, ...]
+    verdict: RunVerdict
+    notices: tuple[Remark, ...] = ()
+
+
+class Rewriting(msgspec.Struct, frozen=True):
+    """What `rewrite` wrote: the plan it followed, how well each layer was fitted, and what the user should know."""
+
+    path: str
+    plan: Plan
+    fits: tuple[FittedLayer, ...]
+    notices: tuple[Remark, ...] = ()

@@ -1,0 +1,1 @@
+"""One file a record: `document` for people and `sheet` for programs."""

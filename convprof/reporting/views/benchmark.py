@@ -1,0 +1,141 @@
+"""A benchmark as tables, and as one row a model."""
+
+from __future__ import annotations
+
+from convprof.records.benchmark import Benchmark, Environment, ModelTimes
+from convprof.reporting import wording
+from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled
+from convprof.reporting.outcome import model_name
+
+
+def document(benchmark: Benchmark) -> Document:
+    """Where it ran, how long each model took, and how they compare."""
+    return Document(
+        title="Benchmark",
+        facts=environment(benchmark.environment),
+        tables=filled((models(benchmark), comparisons(benchmark))),
+        notes=tuple(f"{remark.code}: {remark.text}" for remark in benchmark.cautions),
+    )
+
+
+def sheet(benchmark: Benchmark) -> Sheet:
+    """One row a model, with the comparison in which it is the candidate."""
+    percentiles = _percentiles(benchmark)
+    return Sheet(
+        (
+            "path",
+            "sha256",
+            "samples",
+            "median_ms",
+            "iqr_ms",
+            *(f"p{each}_ms" for each in percentiles),
+            "load_ms",
+            "first_ms",
+            "peak_memory",
+            "baseline",
+            "speedup",
+            "low",
+            "high",
+            "level",
+            "verdict",
+        ),
+        tuple(
+            (
+                each.path,
+                each.sha256,
+                len(each.samples_ms),
+                each.median_ms,
+                each.iqr_ms,
+                *(each.percentiles_ms.get(percentile) for percentile in percentiles),
+                each.load_ms,
+                each.first_ms,
+                each.peak_memory,
+                *_compared(benchmark, at),
+            )
+            for at, each in enumerate(benchmark.models)
+        ),
+    )
+
+
+def environment(where: Environment) -> tuple[Fact, ...]:
+    """Where the times were taken."""
+    return (
+        Fact("CPU", where.cpu),
+        Fact(
+            "Cores, threads", f"{wording.counted(where.cores, 'core')}, {wording.counted(where.threads, 'thread')} used"
+        ),
+        Fact("Runtime", f"ONNX Runtime {where.onnxruntime}, {', '.join(where.providers) or 'no provider named'}"),
+        Fact("System", where.os),
+        Fact("Python", f"{where.python}, numpy {where.numpy}, convprof {where.convprof}"),
+    )
+
+
+def models(benchmark: Benchmark) -> Table:
+    """One row a model; a percentile has a column where some model has enough samples for it."""
+    percentiles = _percentiles(benchmark)
+    return Table(
+        "Models",
+        (
+            Column("model", "name"),
+            Column("samples"),
+            Column("median"),
+            Column("IQR"),
+            *(Column(f"p{each}") for each in percentiles),
+            Column("load"),
+            Column("first run"),
+            Column("peak memory"),
+        ),
+        tuple(_model(each, percentiles) for each in benchmark.models),
+    )
+
+
+def comparisons(benchmark: Benchmark) -> Table:
+    """One row a comparison; above 1 is faster."""
+    return Table(
+        "Comparisons: time of the baseline / time of the candidate",
+        (
+            Column("candidate", "name"),
+            Column("baseline", "name"),
+            Column("speed-up"),
+            Column("interval"),
+            Column("level"),
+            Column("verdict", "text"),
+        ),
+        tuple(
+            (
+                model_name(benchmark, each.candidate),
+                model_name(benchmark, each.baseline),
+                wording.ratio(each.speedup),
+                " to ".join(wording.ratio(end) for end in each.interval),
+                wording.percent(each.level, 0),
+                each.verdict,
+            )
+            for each in benchmark.comparisons
+        ),
+    )
+
+
+def _percentiles(benchmark: Benchmark) -> list[str]:
+    """The percentiles that some model has, in rising order where they are numbers."""
+    found = {percentile for each in benchmark.models for percentile in each.percentiles_ms}
+    return sorted(found, key=lambda percentile: (len(percentile.partition(".")[0]), percentile))
+
+
+def _model(each: ModelTimes, percentiles: list[str]) -> tuple[str, ...]:
+    return (
+        each.path,
+        wording.count(len(each.samples_ms)),
+        wording.milliseconds(each.median_ms),
+        wording.milliseconds(each.iqr_ms),
+        *(wording.milliseconds(each.percentiles_ms.get(percentile)) for percentile in percentiles),
+        wording.milliseconds(each.load_ms),
+        wording.milliseconds(each.first_ms),
+        wording.size(each.peak_memory),
+    )
+
+
+def _compared(benchmark: Benchmark, at: int) -> tuple[Cell, ...]:
+    for each in benchmark.comparisons:
+        if each.candidate == at:
+            return (each.baseline, each.speedup, *each.interval, each.level, each.verdict)
+    return (None,) * 6

@@ -1,0 +1,53 @@
+"""The cost of one convolution as a table, and as one row a layer."""
+
+from __future__ import annotations
+
+from convprof.records.cost import Cost, LayerCost
+from convprof.reporting import wording
+from convprof.reporting.document import Column, Document, Sheet, Table
+
+_COLUMNS = ("layer", "input_shape", "output_shape", "weight_shape", "macs", "parameters")
+
+
+def document(cost: Cost) -> Document:
+    """Dense against separable, with the ratio and the depth multiplier at which nothing is won."""
+    total = ("separable, in all", "", "", "", f"{cost.macs:,}", f"{cost.parameters:,}")
+    table = Table(
+        "Cost",
+        (
+            Column("layer", "name"),
+            Column("input HxWxC", "text"),
+            Column("output HxWxC", "text"),
+            Column("weights", "text"),
+            Column("MACs"),
+            Column("parameters"),
+        ),
+        (*(_row(layer) for layer in (cost.dense, *cost.chain)), total),
+    )
+    return Document(
+        title="Cost of one convolution",
+        lead=f"The separable one takes {wording.percent(cost.macs_ratio)} of the MACs and "
+        f"{wording.percent(cost.parameters_ratio)} of the parameters; at depth multiplier {cost.break_even_rank} "
+        "it would save no MACs.",
+        tables=(table,),
+        notes=("MACs are multiply-accumulates (FLOPs = 2 x MACs), counted from the output map; biases are left out.",),
+    )
+
+
+def sheet(cost: Cost) -> Sheet:
+    """One row a layer."""
+    rows = (
+        (layer.name, _size(layer.input_shape), _size(layer.output_shape), _size(layer.weight_shape))
+        + (layer.macs, layer.parameters)
+        for layer in (cost.dense, *cost.chain)
+    )
+    return Sheet(_COLUMNS, tuple(rows))
+
+
+def _row(layer: LayerCost) -> tuple[str, ...]:
+    shapes = (_size(layer.input_shape), _size(layer.output_shape), _size(layer.weight_shape))
+    return (layer.name, *shapes, f"{layer.macs:,}", f"{layer.parameters:,}")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,173 @@
+"""A run as a document that a pull request can carry, and as one row a layer."""
+
+from __future__ import annotations
+
+from convprof.records.run import Run, Stage
+from convprof.reporting import wording
+from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
+from convprof.reporting.escaping import visible
+from convprof.reporting.layers import Layer, layers
+from convprof.reporting.outcome import compared, figures, judgement, metric_words
+from convprof.reporting.views import benchmark as benchmark_view
+from convprof.reporting.views import fidelity as fidelity_view
+
+
+def document(run: Run) -> Document:
+    """The verdict, before and after, and the rest folded away."""
+    fidelity = (fidelity_view.outputs(run.fidelity),) if run.fidelity else ()
+    return Document(
+        title=f"convprof: {visible(run.analysis.model.path)}",
+        lead=f"{judgement(run)}. {run.verdict.text}",
+        tables=filled(
+            (
+                _before_after(run),
+                _folded(layer_table(run)),
+                *(_folded(table) for table in fidelity),
+                _folded(benchmark_view.models(run.benchmark)),
+                _folded(stages(run.stages)),
+            )
+        ),
+        facts=(Fact("Reproduce", run.command, verbatim=True), Fact("Measured on", run.benchmark.environment.cpu)),
+        notes=(wording.CONVENTION, *remarks(run)),
+    )
+
+
+def sheet(run: Run) -> Sheet:
+    """One row a layer; empty where a thing was not measured."""
+    return Sheet(
+        (
+            "name",
+            "form",
+            "rank",
+            "emission",
+            "macs_before",
+            "macs_after",
+            "parameters_before",
+            "parameters_after",
+            "latency_before_ms",
+            "latency_after_ms",
+            "error",
+            "error_weights",
+            "reason_kept",
+        ),
+        tuple(
+            (
+                each.name,
+                each.form,
+                None if each.rank is None else wording.rank(each.rank),
+                each.emission,
+                each.macs_before,
+                each.macs_after,
+                each.parameters_before,
+                each.parameters_after,
+                each.latency_before_ms,
+                each.latency_after_ms,
+                each.error,
+                each.error_weights,
+                each.reason.code if each.reason else None,
+            )
+            for each in layers(run)
+        ),
+    )
+
+
+def layer_table(run: Run) -> Table:
+    """Every conv: what became of it, what that saves and what it costs."""
+    found = layers(run)
+    return Table(
+        f"Layers: {sum(each.replaced for each in found)} of {len(found)} replaced",
+        (
+            Column("name", "name"),
+            Column("became", "text"),
+            Column("MACs"),
+            Column("after"),
+            Column("change"),
+            Column("parameters"),
+            Column("after"),
+            Column("latency"),
+            Column("after"),
+            Column("output error"),
+        ),
+        tuple(_layer(each) for each in found),
+    )
+
+
+def stages(taken: tuple[Stage, ...]) -> Table:
+    """Where the time of the run went."""
+    return Table(
+        "Stages",
+        (Column("stage", "text"), Column("time"), Column("samples"), Column("score after it")),
+        tuple(
+            (each.name, wording.seconds(each.seconds), wording.count(each.samples), wording.significant(each.score, 4))
+            for each in taken
+        ),
+    )
+
+
+def remarks(run: Run) -> tuple[str, ...]:
+    """Cautions and notices of all parts, each once."""
+    parts = (run.notices, run.benchmark.cautions, run.fidelity.notices if run.fidelity else (), run.analysis.notices)
+    return tuple(dict.fromkeys(f"{remark.code}: {remark.text}" for part in parts for remark in part))
+
+
+def _layer(each: Layer) -> tuple[str, ...]:
+    return (
+        each.name,
+        _became(each),
+        wording.quantity(each.macs_before),
+        wording.quantity(each.macs_after),
+        wording.change(each.macs_before, each.macs_after),
+        wording.quantity(each.parameters_before),
+        wording.quantity(each.parameters_after),
+        wording.milliseconds(each.latency_before_ms),
+        wording.milliseconds(each.latency_after_ms),
+        wording.significant(each.error),
+    )
+
+
+def _became(each: Layer) -> str:
+    """Form, rank and emission in a few words, or why the layer stays."""
+    if each.replaced:
+        return f"{each.form} r{wording.rank(each.rank)}, {each.emission}"
+    return f"kept: {each.reason.code}" if each.reason else "kept, no reason given"
+
+
+def _before_after(run: Run) -> Table:
+    before, after = compared(run)
+    times = [wording.milliseconds(each.median_ms if each else None) for each in (before, after)]
+    speed, quality, *_ = figures(run)
+    dense, light = run.analysis.totals, run.analysis_after.totals
+    return Table(
+        "",
+        (Column("", "text"), Column("before"), Column("after"), Column("change", "text")),
+        (
+            ("median latency", *times, f"{speed.value} {speed.meaning}, {speed.details[0]}"),
+            _quality_row(run, f"{quality.value} {quality.meaning}"),
+            (
+                "MACs",
+                wording.quantity(dense.macs),
+                wording.quantity(light.macs),
+                wording.change(dense.macs, light.macs),
+            ),
+            (
+                "parameters",
+                wording.quantity(dense.parameters),
+                wording.quantity(light.parameters),
+                wording.change(dense.parameters, light.parameters),
+            ),
+        ),
+    )
+
+
+def _quality_row(run: Run, otherwise: str) -> tuple[str, ...]:
+    """The metric before and after, or what is known instead."""
+    metric = run.fidelity.metric if run.fidelity else None
+    if metric is None or run.fidelity is None:
+        return ("quality", wording.UNKNOWN, wording.UNKNOWN, otherwise)
+    words = metric_words(metric)
+    change = f"{words.difference}, {words.interval}, n = {run.fidelity.samples:,}"
+    return (metric.name, words.before, words.after, change)
+
+
+def _folded(table: Table) -> Table:
+    return Table(table.title, table.columns, table.rows, folded=True)

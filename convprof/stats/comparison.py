@@ -1,0 +1,68 @@
+"""What two paired samples say about each other: a ratio of times or a difference of scores, and how sure it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convprof.records.benchmark import Verdict
+from convprof.stats.bootstrap import block_length, interval
+from convprof.stats.samples import Array, Sample
+
+NEGLIGIBLE = 0.02
+"""A ratio of times this close to 1 is no difference that anyone would act on."""
+
+Interval = tuple[float, float]
+
+
+def paired_ratio(baseline: Sample, candidate: Sample, seed: int, level: float = 0.95) -> tuple[float, Interval]:
+    """Find how many times faster the candidate is: exp(median of log(baseline_i / candidate_i)) and its interval.
+
+    Both are positive times, of the same rounds in the order of the rounds; a drift that slows down both cancels out.
+    The interval at `level` is that of a circular block bootstrap. Raises ValueError for times that are not positive
+    or not paired.
+    """
+    if min(baseline.values.min(), candidate.values.min()) <= 0:
+        raise ValueError("a ratio needs times above 0")
+    _check_pairs(baseline, candidate)
+    logs = Sample(np.log(baseline.values / candidate.values))
+    low, high = interval(logs, _median, seed=seed, level=level, block=block_length(len(logs)))
+    return float(np.exp(np.median(logs.values))), (float(np.exp(low)), float(np.exp(high)))
+
+
+def verdict(interval: Interval) -> Verdict:
+    """Read the interval of a ratio baseline / candidate.
+
+    Faster or slower where 1 lies outside; no measurable difference where all of it is NEGLIGIBLE; otherwise nothing
+    can be said yet.
+    """
+    low, high = interval
+    if low > 1:
+        return "faster"
+    if high < 1:
+        return "slower"
+    if low >= 1 - NEGLIGIBLE and high <= 1 + NEGLIGIBLE:
+        return "no-measurable-difference"
+    return "inconclusive"
+
+
+def paired_difference(before: Sample, after: Sample, seed: int, level: float = 0.95) -> tuple[float, Interval]:
+    """Find the mean of after_i - before_i, scores of the same inputs, and its bootstrap interval at `level`.
+
+    Inputs have no order, so they are resampled one by one. Raises ValueError for samples that are not paired.
+    """
+    _check_pairs(before, after)
+    differences = Sample(after.values - before.values)
+    return float(differences.values.mean()), interval(differences, _mean, seed=seed, level=level, block=1)
+
+
+def _check_pairs(one: Sample, other: Sample) -> None:
+    if len(one) != len(other):
+        raise ValueError(f"{len(one)} and {len(other)} values are no pairs")
+
+
+def _median(rows: Array) -> Array:
+    return np.asarray(np.median(rows, axis=1))
+
+
+def _mean(rows: Array) -> Array:
+    return np.asarray(rows.mean(axis=1))

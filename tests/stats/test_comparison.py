@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convprof.records.benchmark import Verdict
+from convprof.stats.comparison import paired_difference, paired_ratio, verdict
+from convprof.stats.samples import Array, Sample
+
+Times = st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=30)
+
+
+def _wander(generator: np.random.Generator, count: int, memory: float) -> Array:
+    """A series with heavy tails in which neighbours resemble each other."""
+    series = generator.standard_t(2.5, size=count + 20)
+    for i in range(1, len(series)):
+        series[i] += memory * series[i - 1]
+    return np.asarray(series[20:])
+
+
+def test_the_interval_covers_the_true_ratio_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        drift = 0.05 * _wander(generator, 100, 0.9)
+        baseline = 2.6 * np.exp(drift + 0.03 * _wander(generator, 100, 0.1))
+        candidate = 2.0 * np.exp(drift + 0.03 * _wander(generator, 100, 0.1))
+        low, high = paired_ratio(Sample(baseline), Sample(candidate), seed)[1]
+        covered += low <= 1.3 <= high
+    assert covered / 300 == pytest.approx(0.95, abs=0.04)
+
+
+def test_a_constant_ratio_is_found_through_any_drift() -> None:
+    times = np.exp(np.random.default_rng(0).normal(size=40))
+    ratio, (low, high) = paired_ratio(Sample(3 * times), Sample(times), seed=0)
+    assert (ratio, low, high) == pytest.approx((3, 3, 3))
+
+
+def test_a_sample_beside_itself_shows_no_difference() -> None:
+    sample = Sample(np.random.default_rng(0).random(50) + 1)
+    ratio, interval = paired_ratio(sample, sample, seed=0)
+    assert (ratio, interval) == (1, (1, 1))
+    assert verdict(interval) == "no-measurable-difference"
+
+
+def test_ties_are_no_trouble() -> None:
+    ratio, interval = paired_ratio(Sample([2, 2, 2, 1] * 10), Sample([1, 1, 1, 1] * 10), seed=0)
+    assert ratio == pytest.approx(2)
+    assert interval == pytest.approx((2, 2))
+    assert verdict(interval) == "faster"
+
+
+@given(Times)
+def test_exchanging_the_two_inverts_the_ratio(times: list[tuple[float, float]]) -> None:
+    one, other = Sample([a for a, _ in times]), Sample([b for _, b in times])
+    ratio, (low, high) = paired_ratio(one, other, seed=0)
+    inverse, (inverse_low, inverse_high) = paired_ratio(other, one, seed=0)
+    assert low <= high
+    assert ratio * inverse == pytest.approx(1)
+    assert (low * inverse_high, high * inverse_low) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize(("one", "other"), [([1.0, 0.0], [1.0, 1.0]), ([1.0], [-1.0]), ([1.0, 2.0], [1.0])])
+def test_refuses_what_has_no_ratio(one: list[float], other: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"above 0|no pairs"):
+        paired_ratio(Sample(one), Sample(other), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        ((1.001, 1.01), "faster"),
+        ((1.5, 2.0), "faster"),
+        ((0.5, 0.999), "slower"),
+        ((0.98, 1.02), "no-measurable-difference"),
+        ((1.0, 1.0), "no-measurable-difference"),
+        ((0.97, 1.01), "inconclusive"),
+        ((0.99, 1.03), "inconclusive"),
+        ((1.0, 1.5), "inconclusive"),
+    ],
+)
+def test_verdict(interval: tuple[float, float], expected: Verdict) -> None:
+    assert verdict(interval) == expected
+
+
+def test_the_difference_of_paired_scores_has_the_standard_error_of_the_pairs() -> None:
+    generator = np.random.default_rng(0)
+    before = (generator.random(10_000) < 0.8).astype(np.float64)
+    after = np.where(generator.random(10_000) < 0.02, 1 - before, before)
+    difference, (low, high) = paired_difference(Sample(before), Sample(after), seed=0)
+    assert difference == pytest.approx(after.mean() - before.mean())
+    assert high - low == pytest.approx(2 * 1.96 * (after - before).std() / 100, rel=0.1)
+    assert low < difference < high
+
+
+def test_no_difference_has_an_interval_without_width() -> None:
+    sample = Sample([0.0, 1.0, 1.0])
+    assert paired_difference(sample, sample, seed=0) == (0, (0, 0))
+
+
+def test_refuses_a_difference_of_what_is_not_paired() -> None:
+    with pytest.raises(ValueError, match="2 and 1 values are no pairs"):
+        paired_difference(Sample([1, 2]), Sample([1]), seed=0)

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnx import parser
+
+from convprof import benchmarking
+from convprof.benchmarking import measure
+from convprof.errors import ModelError, UsageError
+from convprof.records.benchmark import Benchmark
+from convprof.records.files import decode, encode
+from convprof.runtime import RunOptions
+
+FEEDS = {"x": np.ones((1, 4), np.float32)}
+OPTIONS = RunOptions()
+
+
+class Clock:
+    """A machine on which opening takes 1 s and a run of a model what `costs` says, in seconds."""
+
+    def __init__(self, costs: Mapping[str, Callable[[], float]]) -> None:
+        self.now = 100.0
+        self.costs = costs
+        self.order: list[str] = []
+
+    def timer(self) -> float:
+        return self.now
+
+    def open(self, path: Path, options: RunOptions) -> FakeSession:
+        self.now += 1
+        return FakeSession(self, path.stem)
+
+
+class FakeSession:
+    def __init__(self, clock: Clock, name: str) -> None:
+        self.clock = clock
+        self.name = name
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> None:
+        self.clock.order.append(self.name)
+        self.clock.now += self.clock.costs[self.name]()
+
+
+Machine = Callable[..., Clock]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    def make(**costs: Callable[[], float]) -> Clock:
+        clock = Clock(costs)
+        monkeypatch.setattr(benchmarking, "open_session", clock.open)
+        monkeypatch.setattr(benchmarking, "_load_average", lambda: 0.0)
+        return clock
+
+    return make
+
+
+def models(*names: str) -> list[tuple[Path, str]]:
+    return [(Path(f"{name}.onnx"), name * 2) for name in names]
+
+
+def codes(benchmark: Benchmark) -> list[str]:
+    return [remark.code for remark in benchmark.cautions]
+
+
+def test_times_are_kept_raw_and_in_order(machine: Machine) -> None:
+    costs = cycle([0.004, 0.001, 0.002, 0.003])
+    clock = machine(a=lambda: next(costs))
+    found = measure(models("a"), [FEEDS], options=OPTIONS, warmup=1, iterations=4, timer=clock.timer).models[0]
+    assert found.samples_ms == pytest.approx((2, 3, 4, 1))
+    assert (found.path, found.sha256) == ("a.onnx", "aa")
+    assert found.load_ms == pytest.approx(1000)
+    assert found.first_ms == pytest.approx(4)
+    assert found.median_ms == pytest.approx(2.5)
+    assert found.iqr_ms == pytest.approx(1.5)
+    assert found.percentiles_ms == {}
+
+
+def test_every_round_has_every_model_once_in_an_order_that_the_seed_decides(machine: Machine) -> None:
+    def order(seed: int) -> list[str]:
+        clock = machine(a=lambda: 0.001, b=lambda: 0.001, c=lambda: 0.001)
+        measure(models("a", "b", "c"), [FEEDS] * 3, options=OPTIONS, warmup=2, seed=seed, timer=clock.timer)
+        return clock.order
+
+    first = order(seed=1)
+    assert first[:9] == ["a", "b", "c"] * 3
+    rounds = ["".join(first[i : i + 3]) for i in range(9, len(first), 3)]
+    assert len(rounds) == 100
+    assert len(set(rounds)) == 6
+    assert order(seed=1) == first
+    assert order(seed=2) != first
+
+
+def test_a_drift_of_the_machine_leaves_the_speedup_alone(machine: Machine) -> None:
+    slowing = np.repeat(np.linspace(1, 4, 46), 2).tolist()  # both models of one round after another
+    steps = iter(slowing)
+    clock = machine(dense=lambda: 0.003 * next(steps), lean=lambda: 0.001 * next(steps))
+    found = measure(models("dense", "lean"), [FEEDS] * 2, options=OPTIONS, iterations=40, timer=clock.timer)
+    comparison = found.comparisons[0]
+    assert (comparison.baseline, comparison.candidate, comparison.level) == (0, 1, 0.95)
+    assert comparison.speedup == pytest.approx(3)
+    assert comparison.verdict == "faster"
+    assert found.models[0].samples_ms[-1] > 2 * found.models[0].samples_ms[0]
+
+
+def test_the_first_model_is_compared_with_each_other_one(machine: Machine) -> None:
+    clock = machine(a=lambda: 0.002, b=lambda: 0.001, c=lambda: 0.004, d=lambda: 0.00201)
+    found = measure(models("a", "b", "c", "d"), [FEEDS] * 4, options=OPTIONS, timer=clock.timer)
+    verdicts = [(c.candidate, c.verdict) for c in found.comparisons]
+    assert verdicts == [(1, "faster"), (2, "slower"), (3, "slower")]
+    assert [c.speedup for c in found.comparisons] == pytest.approx([2, 0.5, 2 / 2.01])
+    assert decode(encode(found).encode(), Benchmark, "benchmark") == found
+
+
+def test_a_duration_ends_the_rounds(machine: Machine) -> None:
+    clock = machine(a=lambda: 0.25, b=lambda: 0.25)
+    said: list[tuple[str, int, int]] = []
+    found = measure(
+        models("a", "b"),
+        [FEEDS] * 2,
+        options=OPTIONS,
+        duration=1.75,
+        timer=clock.timer,
+        progress=lambda *state: said.append(state),
+    )
+    assert len(found.models[0].samples_ms) == 4
+    assert said == [("benchmark", done, 1750) for done in (500, 1000, 1500, 1750)]
+
+
+def test_progress_counts_rounds(machine: Machine) -> None:
+    clock = machine(a=lambda: 0.25)
+    said: list[tuple[str, int, int]] = []
+    measure(
+        models("a"),
+        [FEEDS],
+        options=OPTIONS,
+        iterations=3,
+        timer=clock.timer,
+        progress=lambda *state: said.append(state),
+    )
+    assert said == [("benchmark", done, 3) for done in (1, 2, 3)]
+
+
+def test_steady_times_on_a_quiet_machine_need_no_caution(machine: Machine) -> None:
+    clock = machine(a=lambda: 0.001)
+    assert codes(measure(models("a"), [FEEDS], options=OPTIONS, iterations=30, timer=clock.timer)) == []
+
+
+def test_too_few_rounds_decide_nothing(machine: Machine) -> None:
+    clock = machine(a=lambda: 0.002, b=lambda: 0.001)
+    found = measure(models("a", "b"), [FEEDS] * 2, options=OPTIONS, iterations=5, timer=clock.timer)
+    assert found.comparisons[0].verdict == "inconclusive"
+    assert codes(found) == ["few-samples"]
+
+
+def test_cautions_say_what_to_do(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = cycle([0.001, 0.002])
+    clock = machine(a=lambda: next(costs))
+    monkeypatch.setattr(benchmarking, "available_cores", lambda: 2)
+    monkeypatch.setattr(benchmarking, "_load_average", lambda: 2.5)
+    zeros = {"x": np.zeros((1, 4), np.float32)}
+    found = measure(models("a"), [zeros], options=RunOptions(threads=3), iterations=29, timer=clock.timer)
+    assert codes(found) == ["threads-above-cores", "other-load", "zero-inputs", "few-samples", "noisy"]
+    assert all(": " in remark.text for remark in found.cautions)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"iterations": 0}, "rounds"),
+        ({"iterations": None}, "rounds"),
+        ({"duration": 0.0}, "duration"),
+        ({"duration": float("inf")}, "duration"),
+        ({"duration": float("nan")}, "duration"),
+        ({"warmup": -1}, "warm-up"),
+    ],
+)
+def test_numbers_that_leave_nothing_to_measure_are_refused(arguments: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        measure(models("a"), [FEEDS], options=OPTIONS, **arguments)
+
+
+@pytest.mark.parametrize(("names", "feeds"), [((), []), (("a",), [])])
+def test_models_and_inputs_must_be_there(names: tuple[str, ...], feeds: list[dict[str, NDArray[Any]]]) -> None:
+    with pytest.raises(UsageError):
+        measure(models(*names), feeds, options=OPTIONS)
+
+
+def test_a_real_model_may_stand_beside_itself(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    text = '<ir_version: 9, opset_import: ["": 17]> g (float[N, 4] x) => (float[N, 4] y) { y = Exp(x) }'
+    path.write_bytes(parser.parse_model(text).SerializeToString())
+    found = measure([(path, "s")] * 2, [FEEDS] * 2, options=OPTIONS, iterations=10)
+    assert [len(times.samples_ms) for times in found.models] == [10, 10]
+    assert min(found.models[0].samples_ms) > 0
+    assert found.environment.threads == 1
+    with pytest.raises(ModelError, match=r"net\.onnx"):
+        measure([(path, "s")], [{}], options=OPTIONS)

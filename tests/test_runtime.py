@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper, parser
+
+from convprof import runtime
+from convprof.errors import ModelError, UsageError
+from convprof.records.analysis import TensorSpec
+from convprof.runtime import RunOptions, environment, layer_times, open_session, profile_nodes
+
+HEAD = '<ir_version: 9, opset_import: ["": 17]>'
+
+
+def model(text: str) -> bytes:
+    return bytes(parser.parse_model(f"{HEAD} {text}").SerializeToString())
+
+
+ADD = model("g (float[N, 3] x, int64[1] k) => (float[N, 3] y, int64[1] j) { y = Add(x, x) j = Add(k, k) }")
+
+
+def conv_relu_conv(names: tuple[str, str], channels: int = 16) -> onnx.ModelProto:
+    """X -> Conv -> Relu -> Conv -> y, as ORT fuses and blocks it."""
+    weights = [
+        numpy_helper.from_array(np.full((channels, channels, 3, 3), 0.01, np.float32), name) for name in ("w0", "w1")
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["t0"], name=names[0], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["t0"], ["t1"], name="activation"),
+        helper.make_node("Conv", ["t1", "w1"], ["y"], name=names[1], pads=[1, 1, 1, 1]),
+    ]
+    shape = [1, channels, 24, 24]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def test_a_session_knows_its_inputs_and_outputs_and_runs() -> None:
+    session = open_session(ADD)
+    assert session.inputs == (TensorSpec("x", "float32", (None, 3)), TensorSpec("k", "int64", (1,)))
+    assert session.outputs == ("y", "j")
+    values = session.run({"x": np.ones((2, 3), np.float32), "k": np.array([4])})
+    assert values["y"].tolist() == [[2, 2, 2]] * 2
+    assert values["j"].tolist() == [8]
+
+
+def test_external_data_is_found_beside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save_model(conv_relu_conv(("a", "b")), path, save_as_external_data=True, location="net.bin", size_threshold=0)
+    assert (tmp_path / "net.bin").exists()
+    assert open_session(path).run({"x": np.ones((1, 16, 24, 24), np.float32)})["y"].shape == (1, 16, 24, 24)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (b"no model", "protobuf parsing failed"),
+        (Path("/nowhere/net.onnx"), "/nowhere/net.onnx"),
+        (model("g (float[1] x) => (float[1] y) { y = Nonsense(x) }"), "Nonsense"),
+    ],
+)
+def test_what_cannot_be_opened_is_named_with_the_reason(
+    source: bytes | Path, why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ModelError, match=why) as caught:
+        open_session(source, what=None if isinstance(source, Path) else "net.onnx")
+    assert caught.value.what.endswith("net.onnx")
+    assert "ONNXRuntimeError" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("feeds", "why"),
+    [
+        ({}, "missing"),
+        ({"x": np.ones((2, 3)), "k": np.array([4])}, "data type"),
+        ({"x": np.ones((2, 4), np.float32), "k": np.array([4])}, "dimensions"),
+    ],
+)
+def test_feeds_that_do_not_fit_are_refused(
+    feeds: dict[str, np.ndarray], why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session = open_session(ADD, what="net.onnx")
+    with pytest.raises(ModelError, match=why) as caught:
+        session.run(feeds)
+    assert caught.value.what == "net.onnx"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_output_that_is_no_tensor_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"'s' is a seq\(tensor\(float\)\), not a tensor"):
+        open_session(model("g (float[1] x) => (seq(float[1]) s) { s = SequenceConstruct(x) }"))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (RunOptions(providers=("NoSuchProvider",)), "available are: .*CPUExecutionProvider"),
+        (RunOptions(threads=0), "0 threads"),
+    ],
+)
+def test_options_that_cannot_be_had_are_refused(options: RunOptions, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        open_session(ADD, options)
+
+
+def test_a_provider_that_silently_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_cpu = open_session(ADD)._inference
+    monkeypatch.setattr(runtime._ort, "get_available_providers", lambda: ["Broken", "CPUExecutionProvider"])
+    monkeypatch.setattr(runtime._ort, "InferenceSession", lambda *_, **__: on_cpu)
+    with pytest.raises(UsageError, match="Broken did not start"):
+        open_session(ADD, RunOptions(providers=("Broken",)))
+
+
+def test_the_environment_says_where_it_ran() -> None:
+    found = environment(RunOptions(threads=2))
+    assert found.threads == 2
+    assert found.providers == ("CPUExecutionProvider",)
+    assert found.numpy == np.__version__
+    assert 1 <= found.cores <= (os.cpu_count() or 1)
+    assert all((found.cpu, found.os, found.python, found.onnxruntime, found.convprof))
+
+
+def test_telemetry_is_off_unless_the_user_says_otherwise() -> None:
+    program = "import os, convprof.runtime; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environments = [{k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}]
+    environments.append(environments[0] | {"ORT_DISABLE_TELEMETRY": "0"})
+    printed = [
+        subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True).stdout
+        for env in environments
+    ]
+    assert printed == ["1\n", "0\n"]
+
+
+@pytest.mark.parametrize("channels", [16, 5])
+def test_the_times_of_fused_nodes_come_back_to_their_layers(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save_model(conv_relu_conv(("first", "second"), channels), path)
+    nodes = profile_nodes(path, {"x": np.ones((1, channels, 24, 24), np.float32)}, RunOptions(), runs=3)
+    layers = layer_times(nodes, ["first", "second"], {"t0": "first", "t1": "first", "y": "second"})
+    assert layers["first"] > 0
+    assert layers["second"] > 0
+    assert sum(layers.values()) == pytest.approx(sum(nodes.values()))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_times_of_a_branch_are_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    text = """g (float[64] x, bool c) => (float[64] y)
+    { y = If (c) <then_branch = a () => (float[64] t) { [inside] t = Exp(x) },
+                  else_branch = b () => (float[64] e) { e = Identity(x) }> }"""
+    path.write_bytes(model(text))
+    nodes = profile_nodes(path, {"x": np.ones(64, np.float32), "c": np.array(True)}, RunOptions(), runs=1)
+    assert list(nodes) == ["inside"]
+
+
+def test_a_profile_needs_a_run() -> None:
+    with pytest.raises(UsageError, match="0 runs"):
+        profile_nodes(Path("net.onnx"), {}, RunOptions(), runs=0)
+
+
+def test_times_are_medians_over_runs_of_the_sums_within_a_run() -> None:
+    def node(name: str, microseconds: int) -> dict[str, object]:
+        return {"cat": "Node", "name": f"{name}_kernel_time", "dur": microseconds, "args": {"op_name": "Conv"}}
+
+    end = {"cat": "Session", "name": "model_run", "dur": 9}
+    before = {"cat": "Node", "name": "a_fence_before", "dur": 7, "args": {"op_name": "Conv"}}
+    trace = [before, node("a", 1000), node("a", 500), end, node("a", 3000), node("b", 300), end, node("a", 9000), end]
+    runs = list(runtime._times_of_runs(trace))
+    assert runs == [{"a": 1.5}, {"a": 3.0, "b": 0.3}, {"a": 9.0}]
+    assert runtime._median_times(runs) == {"a": 3.0, "b": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("node", "layer"),
+    [
+        ("/a/Conv", "/a/Conv"),
+        ("/a/Conv_nchwc", "/a/Conv"),
+        ("/a/Conv_output_0_nchwc", "/a/Conv"),
+        ("/a/Conv_token_3", "/a/Conv"),
+        ("/a/Conv/convprof/0/depthwise", "/a/Conv"),
+        ("/a/Conv/convprof/add_out_nchwc", "/a/Conv"),
+        ("/a/Conv/convprof/0/pointwise_output_0_nchwc", "/a/Conv/convprof/0/pointwise"),
+        ("/a/Relu_output_0_nchwc", "/a/Conv"),
+        ("/a/Conv_1_nchwc", "/a/Conv_1"),
+        ("/a/Conv_2_nchwc", ""),
+        ("/a/Conv_transposed", ""),
+        ("/a/Convolution", ""),
+        ("ReorderOutput_token_3", ""),
+        ("", ""),
+    ],
+)
+def test_a_node_belongs_to_the_layer_it_came_from(node: str, layer: str) -> None:
+    layers = ["/a/Conv", "/a/Conv_1", "/a/Conv/convprof/0/pointwise", ""]
+    times = layer_times({node: 2.0}, layers, {"/a/Relu_output_0": "/a/Conv"})
+    assert times == dict.fromkeys(layers, 0.0) | {layer: 2.0}
