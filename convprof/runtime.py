@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
@@ -66,8 +65,15 @@ class _OnnxRuntime(Protocol):
     def get_available_providers(self) -> list[str]: ...
 
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while onnxruntime is being imported
-_ort = cast(_OnnxRuntime, importlib.import_module("onnxruntime"))
+def _quiet_onnxruntime() -> _OnnxRuntime:
+    """Import onnxruntime with its telemetry off, unless the user has set that: it is read during the import."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return cast(_OnnxRuntime, onnxruntime)
+
+
+_ort = _quiet_onnxruntime()
 
 _SILENT = 4
 """ORT's severity "fatal": what goes wrong reaches us as an exception, so nothing has to be printed."""
