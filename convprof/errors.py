@@ -21,7 +21,7 @@ class ConvprofError(Exception):
 
     def __str__(self) -> str:
         tail = f" ({self.remedy})" if self.remedy else ""
-        return _one_line(f"{self.what}: {self.why}{tail}")
+        return one_line(f"{self.what}: {self.why}{tail}")
 
 
 class ModelError(ConvprofError):
@@ -44,6 +44,6 @@ class OutputError(ConvprofError):
     """A place that cannot be written."""
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Whatever a file put into `text`, print one line without control characters."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))

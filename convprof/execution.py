@@ -5,7 +5,7 @@ The only room that knows both the graph and the runtime, so that neither of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -82,14 +82,17 @@ def first_feeds(model: Model, batches: Batches | None, seed: int) -> dict[str, V
     return example_feeds(model.inputs, seed)
 
 
-def layer_name(node: str) -> str:
-    """The layer of the original model that a node of a rewritten model belongs to."""
-    return node.split("/convprof/", maxsplit=1)[0]
+def layer_name(node: str, layers: Collection[str]) -> str:
+    """Which of the original model's `layers` a node of a rewritten model belongs to, or its own name."""
+    parts = node.split("/convprof/")
+    # The original may have been rewritten before: what belongs to a layer then holds the mark more than once.
+    stems = ("/convprof/".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next((stem for stem in stems if stem in layers), node)
 
 
-def layer_owners(model: Model) -> dict[str, str]:
-    """The original layer of every tensor that a runtime may name a node after."""
-    return {tensor: layer_name(name) for tensor, name in graph.layer_owners(model).items()}
+def layer_owners(model: Model, layers: Collection[str]) -> dict[str, str]:
+    """Which of the original model's `layers` owns each tensor that a runtime may name a node after."""
+    return {tensor: layer_name(name, layers) for tensor, name in graph.layer_owners(model).items()}
 
 
 def _with_shapes_from_a_run(model: Model) -> Model:
@@ -159,6 +162,10 @@ class Walk:
             for chunk in self._chunks:
                 chunk.update(session.run({name: chunk[name] for name in segment.inputs}))
         return (chunk[value] for chunk in self._chunks)
+
+    def join(self, name: str, pending: Collection[str]) -> graph.Join | None:
+        """The Add behind the conv called `name` whose other operand depends on none of the `pending` convs."""
+        return graph.joining_add(self._convs[name], [self._convs[each] for each in pending])
 
     def replace(self, name: str, arrangement: Arrangement) -> None:
         """Put `arrangement` in the place of a conv that the walk has not passed."""

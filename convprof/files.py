@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -21,29 +21,41 @@ def staged(folder: Path) -> Iterator[Path]:
 
     `folder` is made if need be. Raises OutputError where it cannot be made or written.
     """
-    existed = folder.exists()
+    made: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".convprof-", dir=folder) as name:
+        with _blaming(folder):
+            made += [place for place in (folder, *folder.parents) if not place.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            stage = tempfile.TemporaryDirectory(prefix=".convprof-", dir=folder)
+        with stage as name:
             yield Path(name)
-            for part in sorted(Path(name).iterdir()):
-                part.replace(folder / part.name)
-    except OSError as error:
-        raise OutputError(str(folder), error.strerror or str(error), "choose a folder that can be written") from error
+            with _blaming(folder):
+                _move(sorted(Path(name).iterdir()), folder)
     finally:
-        if not existed and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        for place in made:
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+
+
+def keep_apart(output: Path, models: Iterable[Path]) -> None:
+    """Refuse to write over a folder or a model that is being read; raises OutputError."""
+    with _blaming(output):
+        if output.is_dir():
+            raise OutputError(str(output), "it is a folder", "choose the name of a file")
+        if any(output.exists() and model.exists() and output.samefile(model) for model in models):
+            raise OutputError(str(output), "this is the model being read", "choose another output path")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` whole or not at all; raises OutputError where that cannot be done."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(str(path), error.strerror or str(error), "choose a place that can be written") from error
+    keep_apart(path, ())
+    encoded = text.encode(errors="backslashreplace")
+    with _blaming(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(encoded)  # a pipe or a device must stay what it is
+            return
+    with staged(path.parent) as folder, _blaming(path):
+        (folder / path.name).write_bytes(encoded)
 
 
 def read_record(path: Path, kind: type[T]) -> T:
@@ -55,3 +67,22 @@ def read_record(path: Path, kind: type[T]) -> T:
     except OSError as error:
         raise DataError(str(path), error.strerror or str(error), "check the path") from error
     return decode(text, kind, str(path))
+
+
+@contextmanager
+def _blaming(place: Path) -> Iterator[None]:
+    """Say of failures that `place` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(str(place), error.strerror or str(error), "choose a place that can be written") from error
+
+
+def _move(parts: Sequence[Path], folder: Path) -> None:
+    """Move files into `folder`, over files of the same name but over nothing else."""
+    for part in parts:
+        target = folder / part.name
+        if target.exists() and not target.is_file():
+            raise OutputError(str(target), "it is there already and is not a file", "choose another place")
+    for part in parts:
+        part.replace(folder / part.name)

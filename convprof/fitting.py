@@ -2,18 +2,19 @@
 
 Data-aware fits are asymmetric (Zhang et al. 2015, section 3.3): layer by layer in the order of the graph, the inputs
 are those of the network as converted so far, the targets the original network's responses, so that each layer also
-repairs what the layers before it broke.
+repairs what the layers before it broke. Where a response is added to another path, the target is the original's sum
+less what the converted network has on that path: the layer repairs that path too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from convprof.data import Batches
 from convprof.errors import PlanError
-from convprof.execution import Walk, chunks
+from convprof.execution import Values, Walk, chunks
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, find_convs
 from convprof.moments import Gatherer, positions_per_input
@@ -52,7 +53,9 @@ def fit(
     samples = sum(len(next(iter(feed.values()))) for feed in feeds)
     fitted: list[FittedConv] = []
     for number, (conv, layer) in enumerate(layers, 1):
-        result = _fit_layer(conv, layer, teacher, student, samples, seed + number)
+        pending = [each for each, _ in layers[number - 1 :]]
+        targets = _targets(conv, teacher, student, pending)
+        result = _fit_layer(conv, layer, targets, student, samples, seed + number)
         form = FORMS[layer.form]
         student.replace(layer.name, form.arrange(result.factors, _dense(conv)[0], layer.emission))
         teacher.forget()
@@ -62,15 +65,23 @@ def fit(
     return tuple(fitted)
 
 
+def _targets(conv: ConvNode, teacher: Walk, student: Walk, pending: Sequence[ConvNode]) -> Iterator[Values]:
+    """What the conv should answer, chunk by chunk; `pending` are the convs that are still to be replaced."""
+    join = student.join(conv.name, [each.name for each in pending])
+    if join is None:
+        return teacher.reach(conv.output_name)
+    paths = zip(teacher.reach(join.total), student.reach(join.other), strict=True)
+    return (total - other for total, other in paths)
+
+
 def _fit_layer(
-    conv: ConvNode, layer: PlannedLayer, teacher: Walk, student: Walk, samples: int, seed: int
+    conv: ConvNode, layer: PlannedLayer, targets: Iterable[Values], student: Walk, samples: int, seed: int
 ) -> FittedConv:
     form = FORMS[layer.form]
     spec, kernel, _ = _dense(conv)
     gatherer = Gatherer(spec, positions_per_input(spec.weight_shape, samples, ROWS_PER_UNKNOWN), seed)
     inputs = student.reach(student.conv(layer.name).input_name)
-    responses = teacher.reach(conv.output_name)
-    for seen, wanted in zip(inputs, responses, strict=True):
+    for seen, wanted in zip(inputs, targets, strict=True):
         gatherer.add(seen, wanted)
     moments = gatherer.moments()
     start = form.factor(kernel, spec, layer.rank)

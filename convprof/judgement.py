@@ -32,13 +32,10 @@ def judge(before: Analysis, after: Analysis, fidelity: Fidelity | None, benchmar
     comparison = benchmark.comparisons[0]
     quality = _quality(fidelity)
     worth_it = comparison.verdict == "faster" and bool(quality.enough)
-    head = "Worth it" if worth_it else "Not worth it"
-    if quality.enough is None and comparison.verdict == "faster":
-        head = "Undecided"
     change = fidelity.metric.difference if fidelity is not None and fidelity.metric is not None else None
     return RunVerdict(
         worth_it=worth_it,
-        text=f"{head}: {_speed(comparison)}; {quality.text}.",
+        text=f"{_speed(comparison)}; {quality.text}.",
         speedup=comparison.speedup,
         interval=comparison.interval,
         metric_change=change,
@@ -50,12 +47,12 @@ def _speed(comparison: Comparison) -> str:
     low, high = comparison.interval
     shown = f"{comparison.speedup:.2f} times the speed ({low:.2f} to {high:.2f})"
     if comparison.verdict == "faster":
-        return f"the converted model is faster, {shown}"
+        return f"The converted model is faster, {shown}"
     if comparison.verdict == "slower":
-        return f"the converted model is slower, {shown}"
+        return f"The converted model is slower, {shown}"
     if comparison.verdict == "no-measurable-difference":
-        return f"there is no measurable difference in speed, {shown}"
-    return f"the measurement of speed is inconclusive, {shown}"
+        return f"There is no measurable difference in speed, {shown}"
+    return f"The measurement of speed is inconclusive, {shown}"
 
 
 def _quality(fidelity: Fidelity | None) -> _Quality:

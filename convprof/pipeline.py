@@ -29,7 +29,7 @@ from convprof._version import __version__
 from convprof.data import Batches, open_data
 from convprof.errors import UsageError
 from convprof.execution import Sizes
-from convprof.files import read_record, staged, write_text
+from convprof.files import keep_apart, read_record, staged, write_text
 from convprof.graph import Model
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
@@ -98,6 +98,7 @@ def rewrite(
     """
     if (plan is None) == (form is None):
         raise UsageError("rewrite", "it takes a plan, or a form with its rank", "give --plan or --form and --rank")
+    keep_apart(Path(output), [Path(model)])
     opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
     counted = analysis.analyze(opened, max_rank=0)
     notices = list(opened.notices)
@@ -204,6 +205,7 @@ def optimize(
 ) -> Run:
     """Analyse, plan, fit, rewrite, verify, bench and report; leave the new model and its papers in `run_dir`."""
     final = Path(run_dir)
+    keep_apart(final / _MODEL, [Path(model)])
     with staged(final) as folder:
         watch = _Watch(timer)
         opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
@@ -363,7 +365,7 @@ def _benchmark(
         msgspec.structs.replace(
             times,
             layers_ms=runtime.layer_times(
-                runtime.profile_nodes(path, feeds, options, _PROFILED_RUNS), names, execution.layer_owners(model)
+                runtime.profile_nodes(path, feeds, options, _PROFILED_RUNS), names, execution.layer_owners(model, names)
             ),
         )
         for times, path, model in zip(benchmark.models, paths, (before, after), strict=True)
@@ -374,9 +376,10 @@ def _benchmark(
 def _changes(before: Analysis, after: Analysis, benchmark: Benchmark) -> tuple[LayerChange, ...]:
     """Every conv before, and what stands in its place after."""
     old_times, new_times = (times.layers_ms for times in benchmark.models)
+    names = {conv.name for conv in before.convs}
     changes = []
     for conv in before.convs:
-        heirs = [c for c in after.convs if execution.layer_name(c.name) == conv.name]
+        heirs = [c for c in after.convs if execution.layer_name(c.name, names) == conv.name]
         changes.append(
             LayerChange(
                 name=conv.name,

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 done, and the answer is no; 2 bad usage or bad input, one 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from convprof._version import __version__
-from convprof.errors import ConvprofError
+from convprof.errors import ConvprofError, one_line
 
 DONE, NO, BAD, INTERRUPTED = 0, 1, 2, 130
 
@@ -65,15 +66,14 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line on `arguments` and return its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal's encoding does not have must not stop the answer.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result = main.main(args=list(arguments), prog_name="convprof", standalone_mode=False)
-    except ConvprofError as error:
-        return _fail(str(error))
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "convprof"
-        return _fail(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)")
-    except click.ClickException as error:
-        return _fail(" ".join(error.format_message().split()))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return DONE
     except (KeyboardInterrupt, click.Abort):
         click.echo("convprof: interrupted", err=True)
         return INTERRUPTED
@@ -81,18 +81,24 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except MemoryError:
-        return _fail("out of memory (use smaller inputs, fewer samples, or a larger machine)")
     except Exception as error:
-        if os.environ.get("CONVPROF_DEBUG"):
-            raise
-        why = " ".join(f"{type(error).__name__}: {error}".split())
-        return _fail(
-            f"unexpected {why} (a bug in convprof: run with CONVPROF_DEBUG=1 and report the traceback)"
-        )
+        click.echo(f"convprof: error: {one_line(_reason(error))}", err=True)
+        return BAD
     return result if isinstance(result, int) else DONE
 
 
-def _fail(line: str) -> int:
-    click.echo(f"convprof: error: {line}", err=True)
-    return BAD
+def _reason(error: Exception) -> str:
+    """WHAT: WHY (WHAT TO DO) for any error; with CONVPROF_DEBUG set, one that nobody foresaw is raised again."""
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "convprof"
+        return f"{where}: {error.format_message()} (see {where} --help)"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, ConvprofError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory (use smaller inputs, fewer samples, or a larger machine)"
+    if os.environ.get("CONVPROF_DEBUG"):
+        raise error
+    why = f"unexpected {type(error).__name__}: {error}"
+    return f"{why} (a bug in convprof: run with CONVPROF_DEBUG=1 and report the traceback)"

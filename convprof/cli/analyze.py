@@ -44,4 +44,6 @@ def command(
     found = convprof.analyze(
         model, input_shapes=shapes, dims=sizes, max_rank=max_rank, progress=console.reporter(quiet)
     )
-    console.deliver(lambda color, width: render_analysis(found, output_format, color=color, width=width), output)
+    console.deliver(
+        lambda color, width: render_analysis(found, output_format, color=color, width=width), output, [model]
+    )

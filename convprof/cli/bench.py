@@ -29,9 +29,7 @@ Examples:
 @click.argument("others", nargs=-1, type=click.Path())
 @shape_options
 @run_options
-@click.option(
-    "--warmup", default=5, show_default=True, type=click.IntRange(min=0), help="Runs before the clock."
-)
+@click.option("--warmup", default=5, show_default=True, type=click.IntRange(min=0), help="Runs before the clock.")
 @click.option("--iterations", default=100, show_default=True, type=click.IntRange(min=1), help="Rounds to measure.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to measure, instead of rounds.")
 @seed_option
@@ -69,4 +67,8 @@ def command(
         seed=seed,
         progress=console.reporter(quiet),
     )
-    console.deliver(lambda color, width: render_benchmark(benchmark, output_format, color=color, width=width), output)
+    console.deliver(
+        lambda color, width: render_benchmark(benchmark, output_format, color=color, width=width),
+        output,
+        [model, *others],
+    )

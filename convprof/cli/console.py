@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from convprof.errors import one_line
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
 
@@ -18,11 +19,12 @@ _PATIENCE = 1.0
 _LINE_EVERY = 5.0
 
 
-def deliver(render: Callable[[bool, int], str], output: str | None) -> None:
-    """Print `render(color, width)`, or write its plain form to the file `output`."""
+def deliver(render: Callable[[bool, int], str], output: str | None, inputs: Iterable[str] = ()) -> None:
+    """Print `render(color, width)`, or write its plain form to the file `output`, which is none of `inputs`."""
     if output is not None:
-        from convprof.files import write_text
+        from convprof.files import keep_apart, write_text
 
+        keep_apart(Path(output), map(Path, inputs))
         write_text(Path(output), render(False, 160))
         return
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -34,8 +36,7 @@ def notices(remarks: Iterable[Remark], quiet: bool) -> None:
     if quiet:
         return
     for remark in remarks:
-        text = "".join(c if c.isprintable() else " " for c in remark.text)
-        click.echo(f"convprof: note: {text}", err=True)
+        click.echo(f"convprof: note: {one_line(remark.text)}", err=True)
 
 
 def say(text: str, quiet: bool) -> None:

@@ -16,9 +16,7 @@ Examples:
 
 
 @click.command("cost", epilog=_EXAMPLES)
-@click.option(
-    "--input", "input_shape", required=True, metavar="HxWxC", help="Height, width, channels of the input."
-)
+@click.option("--input", "input_shape", required=True, metavar="HxWxC", help="Height, width, channels of the input.")
 @click.option("--kernel", required=True, metavar="K", help="Kernel size, as 3 or 5x3.")
 @click.option("--filters", required=True, type=click.IntRange(min=1), help="Output channels.")
 @click.option("--stride", default=1, show_default=True, type=click.IntRange(min=1))
@@ -40,7 +38,8 @@ def command(
     output: str | None,
 ) -> None:
     """MACs and parameters of one convolution, dense and as depthwise + pointwise."""
-    shape, size = read_sizes(input_shape, f"--input {input_shape!r}"), read_sizes(kernel, f"--kernel {kernel!r}")
+    shape = read_sizes(input_shape, f"--input {input_shape!r}", "12x12x3")
+    size = read_sizes(kernel, f"--kernel {kernel!r}", "3 or 5x3")
     import convprof
     from convprof.reporting import render_cost
 

@@ -25,7 +25,9 @@ _SHAPES = (
     click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a symbolic dimension, as N=1."),
 )
 _RUN = (
-    click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of the runtime."),
+    click.option(
+        "--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="Threads of the runtime."
+    ),
     click.option(
         "--provider",
         "providers",
@@ -51,7 +53,11 @@ _ONLY_SKIP = (
     click.option("--skip", multiple=True, metavar="NAME", help="Leave this layer as it is; repeatable."),
 )
 _QUIET = (click.option("-q", "--quiet", is_flag=True, help="No progress and no notices."),)
-_SEED = (click.option("--seed", default=0, show_default=True, help="Seed of every random choice."),)
+_SEED = (
+    click.option(
+        "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of every random choice."
+    ),
+)
 _PREPROCESS = (
     click.option(
         "--preprocess",
@@ -88,19 +94,16 @@ def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, _, sizes = text.rpartition(":")
-        shapes[name] = read_sizes(sizes, f"--input-shape {text!r}")
+        shapes[name] = read_sizes(sizes, f"--input-shape {text!r}", "1,3,224,224 or 1x3x224x224")
     return shapes
 
 
-def read_sizes(text: str, what: str) -> tuple[int, ...]:
-    """Whole numbers above 0 separated by commas or x."""
-    parts = text.replace("x", ",").split(",")
-    if not all(part.strip().isascii() and part.strip().isdigit() and 0 < len(part.strip()) < 10 for part in parts):
-        raise UsageError(what, "sizes are whole numbers separated by commas or x", "write 1,3,224,224 or 1x3x224x224")
-    sizes = tuple(int(part) for part in parts)
-    if min(sizes) < 1:
-        raise UsageError(what, "a size must be 1 or more", "write 1,3,224,224 or 1x3x224x224")
-    return sizes
+def read_sizes(text: str, what: str, example: str) -> tuple[int, ...]:
+    """Whole numbers above 0 separated by commas or x; raises UsageError for anything else."""
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 and int(part) > 0 for part in parts):
+        raise UsageError(what, "sizes are whole numbers above 0, separated by commas or x", f"write {example}")
+    return tuple(int(part) for part in parts)
 
 
 def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
@@ -108,9 +111,8 @@ def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
     dims: dict[str, int] = {}
     for text in texts:
         name, _, size = text.rpartition("=")
-        if not name:
-            raise UsageError(f"--dim {text!r}", "it names no dimension", "write NAME=SIZE, as N=1")
-        (dims[name],) = read_sizes(size, f"--dim {text!r}") if "," not in size else (0,)
-        if dims[name] < 1:
-            raise UsageError(f"--dim {text!r}", "a size is one whole number", "write NAME=SIZE, as N=1")
+        sizes = read_sizes(size, f"--dim {text!r}", "NAME=SIZE, as N=1")
+        if not name or len(sizes) != 1:
+            raise UsageError(f"--dim {text!r}", "it is a name and one size", "write NAME=SIZE, as N=1")
+        dims[name] = sizes[0]
     return dims

@@ -70,7 +70,7 @@ def command(
 ) -> None:
     """Write MODEL with convolutions replaced to OUT; MODEL itself is never touched."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
-    ranks = read_sizes(rank, f"--rank {rank!r}") if rank is not None else ()
+    ranks = read_sizes(rank, f"--rank {rank!r}", "2") if rank is not None else ()
     import convprof
     from convprof.records.plan import Emission
     from convprof.runtime import RunOptions

@@ -54,4 +54,8 @@ def command(
         progress=console.reporter(quiet),
     )
     console.notices(fidelity.notices, quiet)
-    console.deliver(lambda color, width: render_fidelity(fidelity, output_format, color=color, width=width), output)
+    console.deliver(
+        lambda color, width: render_fidelity(fidelity, output_format, color=color, width=width),
+        output,
+        [model, converted],
+    )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from convprof.errors import ModelError
 from convprof.graph.model import Model, nodes_with_scope
+from convprof.graph.naming import unused
 from convprof.graph.weights import constant, is_constant
 from convprof.records.convs import ConvSite, ConvSpec
 from convprof.records.remarks import Remark
@@ -69,7 +70,10 @@ class ConvNode:
     @property
     def dtype(self) -> str | None:
         """Name of the weights' type as numpy has it."""
-        return self.model.dtypes.get(_name(self.node.inputs[1]))
+        weight = self.node.inputs[1]
+        if weight is not None and weight.const_value is not None:
+            return weight.const_value.dtype.numpy().name
+        return self.model.dtypes.get(_name(weight))
 
     @property
     def group(self) -> int:
@@ -105,22 +109,22 @@ class ConvNode:
         return self._read(2) if self.has_bias else None
 
     def _read(self, index: int) -> NDArray[np.generic]:
-        what = f"{self.model.file.path}: weights of {self.name!r}"
-        try:
-            array = constant(self.node.inputs[index], self.model.shapes)
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
-            raise ModelError(what, str(error).splitlines()[0], "check the model and its external data") from error
+        array = constant(self.node.inputs[index], self.model)
         if array is None:
+            what = f"{self.model.file.path}: weights of {self.name!r}"
             raise ModelError(what, "not a constant that fits in memory", "fold constants first, or --skip the layer")
         return array
 
 
 def find_convs(model: Model) -> tuple[ConvNode, ...]:
-    """All convs in graph order; names are the nodes' own where unique, else their first output's."""
-    found = [(scope, node) for scope, node in nodes_with_scope(model.program) if _is_conv(node)]
-    counts = Counter(node.name for _, node in nodes_with_scope(model.program))
+    """All convs in graph order; names are the nodes' own where unique, else their first output's, numbered if taken."""
+    nodes = list(nodes_with_scope(model.program))
+    counts = Counter(node.name or "" for _, node in nodes)
+    taken = set(counts)
     return tuple(
-        ConvNode(model, node, _unique_name(node, scope, counts), scope, _site(model, node)) for scope, node in found
+        ConvNode(model, node, _unique_name(node, scope, counts, taken), scope, _site(model, node))
+        for scope, node in nodes
+        if _is_conv(node)
     )
 
 
@@ -139,11 +143,11 @@ def _is_conv(node: ir.Node) -> bool:
     return node.op_type in _OPS and node.domain == "" and len(node.inputs) > 1
 
 
-def _unique_name(node: ir.Node, scope: str, counts: Counter[str | None]) -> str:
+def _unique_name(node: ir.Node, scope: str, counts: Counter[str], taken: set[str]) -> str:
     if node.name and counts[node.name] == 1:
         return node.name
     output = str(node.outputs[0].name)
-    return f"{scope}/{output}" if scope else output
+    return unused(f"{scope}/{output}" if scope else output, taken)
 
 
 def _name(value: ir.Value | None) -> str:

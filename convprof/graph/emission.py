@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
@@ -65,7 +64,7 @@ def replace_conv(conv: ConvNode, arrangement: Arrangement, names: Names) -> None
     graph, source, dtype = conv.node.graph, conv.node.inputs[0], conv.dtype
     if not isinstance(graph, ir.Graph) or source is None or dtype is None:
         raise ValueError(f"{conv.name!r} cannot be replaced: {conv.refusal}")
-    writer = _Writer(graph, names, conv.name, ir.DataType.from_numpy(_numpy_dtype(dtype)), [])
+    writer = _Writer(graph, names, conv.name, ir.DataType.from_numpy(np.dtype(dtype)), [])
     value = source
     for number, step in enumerate(arrangement):
         if isinstance(step, ConvStep):
@@ -81,11 +80,6 @@ def replace_conv(conv: ConvNode, arrangement: Arrangement, names: Names) -> None
     constants = [value for value in conv.node.inputs[1:] if value is not None]
     ir.convenience.replace_nodes_and_values(graph, conv.node, [conv.node], writer.nodes, conv.node.outputs[:1], [value])
     drop_unused(constants)
-
-
-def _numpy_dtype(name: str) -> np.dtype[np.generic]:
-    """The dtype called `name`; numpy itself knows bfloat16 only through ml_dtypes."""
-    return np.dtype(getattr(ml_dtypes, name) if name == "bfloat16" else name)
 
 
 def _role(step: ConvStep) -> str:

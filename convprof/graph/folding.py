@@ -24,12 +24,16 @@ _EPSILON = 1e-5
 def fold_batch_norm(model: Model, layers: Collection[str]) -> Model:
     """A copy of the model in which the convs named in `layers` have absorbed the BatchNormalization after them.
 
-    A conv whose output anyone else reads keeps its BatchNormalization. The given model stays as it is.
+    A conv whose output anyone else reads keeps its BatchNormalization. Every conv of the copy carries its layer's name,
+    for folding may take away what the name was derived from. The given model stays as it is.
     """
     program = model.program.clone()
     copy = replace(model, program=program)
     names = Names(program)
-    for conv in find_convs(copy):
+    convs = find_convs(copy)
+    for conv in convs:
+        conv.node.name = conv.name
+    for conv in convs:
         if conv.name in layers and conv.refusal is None:
             _fold(conv, copy, names)
     return copy
@@ -39,7 +43,7 @@ def _fold(conv: ConvNode, model: Model, names: Names) -> None:
     norm = _following_norm(conv)
     if norm is None:
         return
-    parameters = [constant(value, model.shapes) for value in norm.inputs[1:5]]
+    parameters = [constant(value, model) for value in norm.inputs[1:5]]
     if any(array is None for array in parameters):
         return
     gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in parameters)
@@ -50,9 +54,7 @@ def _fold(conv: ConvNode, model: Model, names: Names) -> None:
     bias = conv.bias()
     old_bias = np.zeros(len(kernel)) if bias is None else bias.astype(np.float64)
     weight = kernel.astype(np.float64) * scale.reshape(-1, *(1,) * (kernel.ndim - 1))
-    dtype, graph = ir.DataType.from_numpy(kernel.dtype), conv.node.graph
-    if not isinstance(graph, ir.Graph):
-        return
+    dtype, graph = ir.DataType.from_numpy(kernel.dtype), model.program.graph
     pair = [
         names.initializer(graph, f"{conv.name}/folded/{role}", array, dtype)
         for role, array in (("weight", weight), ("bias", (old_bias - mean) * scale + beta))

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
 from convprof.errors import ModelError
+from convprof.graph.model import nodes_with_scope
 from convprof.graph.wire import WireError, skeleton
 from convprof.records.analysis import ModelFile
 
@@ -20,24 +21,46 @@ _HERE = "convprof:same-file"
 
 def read(path: Path) -> tuple[ModelFile, ir.Model]:
     """The file's identity and its graph; raises ModelError for what is no readable ONNX model."""
-    if not path.is_file():
-        raise ModelError(str(path), "no such file", "give the path of an .onnx model")
     try:
+        if not path.is_file():
+            raise ModelError(str(path), "no such file", "give the path of an .onnx model")
         proto = onnx.ModelProto.FromString(skeleton(path, _HERE))
-        program = ir.serde.deserialize_model(proto)
         digest = _sha256(path)
     except OSError as error:
         raise ModelError(str(path), error.strerror or str(error), "check the path and its permissions") from error
     except (WireError, DecodeError) as error:
         raise ModelError(str(path), f"not an ONNX model: {error}", "give a file written by an ONNX exporter") from error
-    except (ir.serde.SerdeError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ModelError(str(path), f"damaged ONNX model: {_root(error)}", "export the model again") from error
-    if not proto.HasField("graph") or len(program.graph) == 0:
+    if not proto.graph.node:
         raise ModelError(str(path), "not an ONNX model: it holds no graph", "give a file written by an ONNX exporter")
-    _attach(program, path)
+    program = _program(proto, path)
     producer = " ".join(part for part in (program.producer_name, program.producer_version) if part) or None
     opset = program.opset_imports.get("")
     return ModelFile(str(path), digest, program.ir_version, opset, producer), program
+
+
+def _program(proto: onnx.ModelProto, path: Path) -> ir.Model:
+    """The graph of the message, its nodes in an order in which they can run."""
+    try:
+        program = ir.serde.deserialize_model(proto)
+        program.graph.sort()
+        _refuse_duplicates(program)
+        _attach(program, path)
+    except ModelError:
+        raise
+    except Exception as error:  # what a parser raises for bytes that nobody checked is not foreseeable
+        raise ModelError(str(path), f"damaged ONNX model: {_root(error)}", "export the model again") from error
+    return program
+
+
+def _refuse_duplicates(program: ir.Model) -> None:
+    """Values are told apart by their names from here on."""
+    for graph in program.graphs():
+        seen = {str(value.name) for value in graph.inputs} | set(graph.initializers)
+        for node in graph:
+            for value in node.outputs:
+                if value.name and value.name in seen:
+                    raise ValueError(f"two values are called {value.name!r}")
+                seen.add(str(value.name))
 
 
 def _root(error: BaseException) -> str:
@@ -56,22 +79,40 @@ def _attach(program: ir.Model, path: Path) -> None:
     """Let references into the file itself read from it, and external data be looked for beside it."""
     for graph in program.graphs():
         for value in graph.initializers.values():
-            value.const_value = _readable(value.const_value, path)
-        for node in graph:
-            for name, attribute in node.attributes.items():
-                if attribute.type == ir.AttributeType.TENSOR and not attribute.is_ref():
-                    tensor = _readable(attribute.as_tensor(), path)
-                    if tensor is not None:
-                        node.attributes[name] = ir.AttrTensor(name, tensor)
+            value.const_value = None if value.const_value is None else _readable(value.const_value, path)
+    for _, node in nodes_with_scope(program):
+        for name, attribute in node.attributes.items():
+            if attribute.type == ir.AttributeType.TENSOR and not attribute.is_ref():
+                node.attributes[name] = ir.AttrTensor(name, _inline(_readable(attribute.as_tensor(), path)))
 
 
-def _readable(tensor: ir.TensorProtocol | None, path: Path) -> ir.TensorProtocol | None:
+def _readable(tensor: ir.TensorProtocol, path: Path) -> ir.TensorProtocol:
+    """The tensor, able to read itself if its data are outside the message; raises ModelError for data out of bounds."""
     if not isinstance(tensor, ir.ExternalTensor):
         return tensor
-    if tensor.location != _HERE:
-        tensor.base_dir = str(path.parent.resolve())
+    if tensor.location == _HERE:
+        return ir.LazyTensor(_reader(tensor, path), dtype=tensor.dtype, shape=tensor.shape, name=tensor.name)
+    folder = path.parent.resolve()
+    if not (folder / tensor.location).resolve().is_relative_to(folder):
+        raise ModelError(
+            str(path),
+            f"tensor {tensor.name!r} has its data outside the model's folder, in {tensor.location!r}",
+            "move the data beside the model",
+        )
+    tensor.base_dir = str(folder)
+    return tensor
+
+
+def _inline(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
+    """Attributes are written back with their data inside, wherever those are now."""
+    if not isinstance(tensor, ir.ExternalTensor):
         return tensor
-    return ir.LazyTensor(_reader(tensor, path), dtype=tensor.dtype, shape=tensor.shape, name=tensor.name)
+    return ir.LazyTensor(
+        lambda: ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name),
+        dtype=tensor.dtype,
+        shape=tensor.shape,
+        name=tensor.name,
+    )
 
 
 def _reader(tensor: ir.ExternalTensor, path: Path) -> Callable[[], ir.TensorProtocol]:

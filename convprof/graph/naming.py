@@ -28,12 +28,7 @@ class Names:
 
     def new(self, wanted: str) -> str:
         """`wanted`, or `wanted` with a number where that is taken."""
-        name, number = wanted, 1
-        while name in self._used:
-            number += 1
-            name = f"{wanted}_{number}"
-        self._used.add(name)
-        return name
+        return unused(wanted, self._used)
 
     def initializer(self, graph: ir.Graph, wanted: str, array: NDArray[np.floating], dtype: ir.DataType) -> ir.Value:
         """Register `array`, cast to `dtype`, as an initialiser of `graph` under a new name."""
@@ -44,6 +39,16 @@ class Names:
         if self._initializers_are_inputs:
             graph.inputs.append(value)
         return value
+
+
+def unused(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or `wanted` with a number where that is taken; from now on the result is taken too."""
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
 
 
 def drop_unused(constants: Iterable[ir.Value]) -> None:

@@ -27,15 +27,13 @@ def save(model: Model, path: Path, plan: Plan) -> Model:
 
     Raises OutputError where the place cannot be written and ModelError where the result is no valid model.
     """
-    if path.exists() and path.samefile(model.file.path):
-        raise OutputError(str(path), "this is the model being read", "choose another output path")
     program = model.program.clone()
     program.metadata_props[METADATA_KEY] = _note(plan)
     try:
         with tempfile.TemporaryDirectory(prefix=".convprof-", dir=path.parent) as folder:
             temporary = Path(folder) / path.name
             _write(program, temporary)
-            _check(temporary)
+            _check(temporary, Path(model.file.path))
             for part in sorted(temporary.parent.iterdir(), reverse=True):
                 part.replace(path.parent / part.name)
     except OSError as error:
@@ -66,9 +64,20 @@ def _write(program: ir.Model, path: Path) -> None:
         path.write_bytes(serialized(program))
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, source: Path) -> None:
+    why = _flaw(path)
+    if why is None:
+        return
+    before = _flaw(source)
+    if before is not None:
+        raise ModelError(str(source), f"it is not valid ONNX: {before}", "export the model again")
+    raise ModelError(path.name, f"the rewritten graph is not valid ONNX: {why}", "a bug in convprof; please report it")
+
+
+def _flaw(path: Path) -> str | None:
+    """What ONNX's own checker has against the file, in one line."""
     try:
         onnx.checker.check_model(path)
     except (onnx.checker.ValidationError, ValueError) as error:
-        why = f"the rewritten graph is not valid ONNX: {str(error).splitlines()[0]}"
-        raise ModelError(str(path.name), why, "this is a bug in convprof; please report it") from error
+        return str(error).splitlines()[0]
+    return None

@@ -45,7 +45,7 @@ class Cutter:
         nodes = self._ahead(values[target])
         made = [value for node in nodes for value in node.outputs]
         outputs = tuple(str(v.name) for v in made if v.name == target or self._needed_later(v, nodes))
-        inputs = tuple(sorted({str(v.name) for node in nodes for v in _sources(node) if v.name in self._known}))
+        inputs = tuple(sorted({str(v.name) for node in nodes for v in sources(node) if v.name in self._known}))
         piece = ir.convenience.extract(self._program.graph, inputs, outputs)
         for value in piece.inputs:
             array = examples[str(value.name)]
@@ -77,7 +77,7 @@ class Cutter:
             if node is None or node in found or value.name in self._known:
                 continue
             found.add(node)
-            stack.extend(_sources(node))
+            stack.extend(sources(node))
         return found
 
     def _needed_later(self, value: ir.Value, running: set[ir.Node]) -> bool:
@@ -86,7 +86,7 @@ class Cutter:
         return any(self._owner.get(use.node, use.node) not in running | self._done for use in value.uses())
 
 
-def _sources(node: ir.Node) -> Iterator[ir.Value]:
+def sources(node: ir.Node) -> Iterator[ir.Value]:
     """What a node reads, values captured by its subgraphs included."""
     yield from (value for value in node.inputs if value is not None)
     for inner in _inside(node):

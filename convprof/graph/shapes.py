@@ -52,13 +52,18 @@ def infer(program: ir.Model, inputs: Iterable[TensorSpec]) -> tuple[dict[str, tu
         if shape is not None:
             value.shape = ir.Shape(shape)
     _infer(clone)
-    values = list(_values(clone))
-    shapes = {
-        str(value.name): tuple(int(size) for size in value.shape if isinstance(size, int))
-        for value in values
-        if value.shape is not None and value.shape.is_static()
-    }
-    return shapes, {str(value.name): _dtype(value) for value in values if value.dtype is not None}
+    found: dict[str, set[tuple[int, ...] | None]] = {}
+    for value in _values(clone):
+        found.setdefault(str(value.name), set()).add(_static(value))
+    # Sibling subgraphs may use one name for different values: what is not the same everywhere is not known.
+    shapes = {name: shape for name, (shape, *others) in found.items() if shape is not None and not others}
+    return shapes, {str(value.name): _dtype(value) for value in _values(clone) if value.dtype is not None}
+
+
+def _static(value: ir.Value) -> tuple[int, ...] | None:
+    if value.shape is None or not value.shape.is_static():
+        return None
+    return tuple(int(size) for size in value.shape if isinstance(size, int))
 
 
 def symbolic(program: ir.Model) -> dict[str, ir.Shape]:
@@ -157,7 +162,7 @@ def _check_shape(what: str, value: ir.Value, given: tuple[int, ...]) -> None:
     if own is None:
         return
     fits = len(own) == len(given) and all(
-        not isinstance(d, int) or axis == 0 or d == size for axis, (d, size) in enumerate(zip(own, given, strict=False))
+        not isinstance(d, int) or d == size for d, size in zip(own, given, strict=False)
     )
     if not fits:
         shown = ",".join(str(d) if isinstance(d, int) else (d.value or "?") for d in own)

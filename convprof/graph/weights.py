@@ -9,7 +9,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from convprof.graph.model import Shapes
+from convprof.errors import ModelError
+from convprof.graph.model import Model
 
 # Operators through which a weight may reach its conv; each is cheap and grows no larger than its inferred shape.
 _FOLDABLE_NAMES = """
@@ -18,51 +19,65 @@ ReduceSum Reshape Slice Sqrt Squeeze Sub Transpose Unsqueeze
 """
 _FOLDABLE = frozenset(_FOLDABLE_NAMES.split())
 _LIMIT = 1 << 28
-_DEPTH = 32
+# Longer chains of nodes in front of a weight are taken for computed, not stored.
+_LONGEST = 256
 
 
-def is_constant(value: ir.Value | None, depth: int = 0) -> bool:
+def is_constant(value: ir.Value | None) -> bool:
     """Whether `value` is the same for every input of the model."""
-    if value is None or depth > _DEPTH:
+    if value is None:
         return False
-    if value.is_initializer():
-        return True
-    node = value.producer()
-    if node is None or node.domain != "":
-        return False
-    if node.op_type == "Constant":
-        return True
-    return node.op_type in _FOLDABLE and all(
-        is_constant(source, depth + 1) for source in node.inputs if source is not None
-    )
+    ahead, seen = [value], {value}
+    while ahead:
+        current = ahead.pop()
+        node = current.producer()
+        if current.is_initializer() or (node is not None and node.op_type == "Constant" and node.domain == ""):
+            continue
+        if node is None or node.domain != "" or node.op_type not in _FOLDABLE or len(seen) > _LONGEST:
+            return False
+        fresh = [source for source in node.inputs if source is not None and source not in seen]
+        seen.update(fresh)
+        ahead.extend(fresh)
+    return True
 
 
-def constant(value: ir.Value | None, shapes: Shapes) -> NDArray[np.generic] | None:
-    """The constant behind `value`, folded where need be; None where it varies or would not fit in memory."""
-    if value is None or not is_constant(value):
+def constant(value: ir.Value | None, model: Model) -> NDArray[np.generic] | None:
+    """The constant behind `value`, folded where need be; None where it varies or would not fit in memory.
+
+    Raises ModelError where it cannot be read.
+    """
+    if value is None or not is_constant(value) or prod(model.shapes.get(str(value.name), ())) > _LIMIT:
         return None
-    if prod(shapes.get(str(value.name), ())) > _LIMIT:
-        return None
-    return _fold(value, shapes)
+    try:
+        return _fold(value, model, {})
+    except Exception as error:  # damaged data and odd nodes make readers raise nearly anything
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        what = f"{model.file.path}: constant {value.name!r}"
+        raise ModelError(what, why, "check the model and its external data") from error
 
 
-def _fold(value: ir.Value, shapes: Shapes) -> NDArray[np.generic] | None:
-    if value.const_value is not None:
-        return value.const_value.numpy()
-    node = value.producer()
-    if node is None:
+def _fold(
+    value: ir.Value, model: Model, known: dict[ir.Value, NDArray[np.generic] | None]
+) -> NDArray[np.generic] | None:
+    if value not in known:
+        known[value] = _folded(value, model, known)
+    return known[value]
+
+
+def _folded(
+    value: ir.Value, model: Model, known: dict[ir.Value, NDArray[np.generic] | None]
+) -> NDArray[np.generic] | None:
+    stored = ir.convenience.get_const_tensor(value)
+    if stored is not None:
+        return stored.numpy()
+    node, shape = value.producer(), model.shapes.get(str(value.name))
+    if node is None or shape is None or prod(shape) > _LIMIT:
         return None
-    if node.op_type == "Constant":
-        tensor = ir.convenience.get_const_tensor(value)
-        return None if tensor is None else tensor.numpy()
-    shape = shapes.get(str(value.name))
-    if shape is None or prod(shape) > _LIMIT:
-        return None
-    sources = [None if source is None else _fold(source, shapes) for source in node.inputs]
+    sources = [None if source is None else _fold(source, model, known) for source in node.inputs]
     if any(array is None and source is not None for array, source in zip(sources, node.inputs, strict=True)):
         return None
     proto = ir.serde.serialize_node(node)
-    version = value.graph.opset_imports.get("", 17) if value.graph is not None else 17
+    version = model.program.opset_imports.get("", 17)
     feeds = {name: array for name, array in zip(proto.input, sources, strict=True) if name}
     result = ReferenceEvaluator(proto, opsets={"": version}).run(None, feeds)
     return np.asarray(result[0]) if isinstance(result, list) else None

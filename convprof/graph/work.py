@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 import onnx_ir as ir
 
 from convprof.graph.convs import ConvNode
@@ -64,6 +65,9 @@ _WEIGHT_INPUTS: Mapping[str, tuple[int, ...]] = {
 }
 # Operators that also do shape and scale arithmetic: only their floating constants of several elements are weights.
 _GENERAL = frozenset({"Add", "Sub", "Mul", "Div", "Gather"})
+# Operators that make a constant from nothing, and those whose inputs are all part of the weight.
+_SOURCES = frozenset({"Constant", "ConstantOfShape"})
+_JOINS = frozenset({"Add", "Mul", "Concat"})
 
 
 @dataclass(frozen=True)
@@ -152,31 +156,40 @@ def _term(model: Model, node: ir.Node) -> _Term | None:
 
 def _parameters(model: Model) -> int:
     """Elements of the distinct constants that weight-bearing operators read."""
-    found: dict[int, int] = {}
+    found: dict[ir.Value, int] = {}
     for _, node in nodes_with_scope(model.program):
-        for value in _weights_of(node):
-            key, size = _stored(value, model)
-            if size > 1 or node.op_type not in _GENERAL:
-                found[key] = size
+        for weight in _weights_of(node, model):
+            for value in _stored(weight):
+                size = _size(value, model)
+                if size > 1 or (value is weight and node.op_type not in _GENERAL):
+                    found[value] = size
     return sum(found.values())
 
 
-def _weights_of(node: ir.Node) -> Iterator[ir.Value]:
+def _weights_of(node: ir.Node, model: Model) -> Iterator[ir.Value]:
     for index in _WEIGHT_INPUTS.get(node.op_type, ()) if node.domain == "" else ():
         value = node.inputs[index] if index < len(node.inputs) else None
-        if value is None or not is_constant(value):
-            continue
-        integer = value.dtype is not None and not value.dtype.is_floating_point()
-        if not (integer and node.op_type in _GENERAL):
+        if value is not None and is_constant(value) and not (node.op_type in _GENERAL and _is_integer(value, model)):
             yield value
 
 
-def _stored(value: ir.Value, model: Model) -> tuple[int, int]:
-    """Identity and size of the tensor behind a constant value, however many nodes stand between."""
-    while value.const_value is None:
-        node = value.producer()
-        first = node.inputs[0] if node is not None and node.inputs else None
-        if first is None or node is None or node.op_type == "ConstantOfShape":
-            break
-        value = first
-    return id(value), _size(value, model)
+def _is_integer(value: ir.Value, model: Model) -> bool:
+    return np.dtype(model.dtypes.get(str(value.name), "float32")).kind in "iub"
+
+
+def _stored(value: ir.Value) -> list[ir.Value]:
+    """The tensors behind a constant value, however many nodes stand between."""
+    found: list[ir.Value] = []
+    ahead, seen = [value], {value}
+    while ahead:
+        current = ahead.pop()
+        node = current.producer()
+        if current.const_value is not None or node is None or node.op_type in _SOURCES:
+            found.append(current)
+            continue
+        # Where tensors are not joined, what follows the first input are shapes, axes and scales.
+        sources = node.inputs if node.op_type in _JOINS else node.inputs[:1]
+        fresh = [source for source in sources if source is not None and source not in seen]
+        seen.update(fresh)
+        ahead.extend(fresh)
+    return found

@@ -112,17 +112,27 @@ class MetricWords:
     interval: str
 
 
+# Factor, unit and unit of a difference of the metrics whose scale is known.
+_UNITS: dict[str, tuple[float, str, str]] = {
+    "top1": (100.0, " %", " points"),
+    "agreement": (100.0, " %", " points"),
+    "psnr": (1.0, " dB", " dB"),
+}
+
+
 def metric_words(metric: MetricChange) -> MetricWords:
     """The metric before and after, the signed difference, and its interval or that there is none."""
-    decimals = wording.metric_decimals(metric.before, metric.after)
+    scale, unit, step = _UNITS.get(metric.name, (1.0, "", ""))
+    decimals = 2 if unit else wording.metric_decimals(metric.before, metric.after)
     interval = "no interval"
     if metric.interval is not None:
         low, high = metric.interval
-        interval = wording.interval(wording.plus(low, decimals), wording.plus(high, decimals), metric.level)
+        ends = (wording.plus(scale * low, decimals), wording.plus(scale * high, decimals))
+        interval = wording.interval(*ends, metric.level)
     return MetricWords(
-        wording.fixed(metric.before, decimals),
-        wording.fixed(metric.after, decimals),
-        wording.plus(metric.difference, decimals),
+        wording.fixed(scale * metric.before, decimals) + unit,
+        wording.fixed(scale * metric.after, decimals) + unit,
+        wording.plus(scale * metric.difference, decimals) + step,
         interval,
     )
 

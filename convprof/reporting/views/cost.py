@@ -36,17 +36,17 @@ def document(cost: Cost) -> Document:
 
 def sheet(cost: Cost) -> Sheet:
     """One row a layer."""
-    rows = (
-        (layer.name, _size(layer.input_shape), _size(layer.output_shape), _size(layer.weight_shape))
-        + (layer.macs, layer.parameters)
-        for layer in (cost.dense, *cost.chain)
-    )
-    return Sheet(_COLUMNS, tuple(rows))
+    layers = (cost.dense, *cost.chain)
+    return Sheet(_COLUMNS, tuple((*_shapes(layer), layer.macs, layer.parameters) for layer in layers))
 
 
 def _row(layer: LayerCost) -> tuple[str, ...]:
-    shapes = (_size(layer.input_shape), _size(layer.output_shape), _size(layer.weight_shape))
-    return (layer.name, *shapes, f"{layer.macs:,}", f"{layer.parameters:,}")
+    return (*_shapes(layer), f"{layer.macs:,}", f"{layer.parameters:,}")
+
+
+def _shapes(layer: LayerCost) -> tuple[str, str, str, str]:
+    """The layer's name and the sizes around it."""
+    return layer.name, _size(layer.input_shape), _size(layer.output_shape), _size(layer.weight_shape)
 
 
 def _size(shape: tuple[int, ...]) -> str:
