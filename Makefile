@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := demo_run
-BENCH_ARGS ?= --models ../shared/models --data ../shared/data
+# Where benchmarks find models and data: make bench MODELS=DIR DATA=DIR
+MODELS ?= models
+DATA ?= data
 
 .PHONY: help demo test lint bench clean
 
@@ -37,7 +39,7 @@ demo: $(VENV)/core.stamp
 	$(BIN)/convprof optimize sample_models/digits_vgg.onnx \
 	    --calibration sample_models/digits_calib.npz \
 	    --eval sample_models/digits_test.npz --labels y --preprocess unit \
-	    --target-macs 0.4 --output $(DEMO)
+	    --target-macs 0.2 --output $(DEMO)
 	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
 
 lint: $(VENV)/test.stamp
@@ -50,9 +52,9 @@ test: lint
 	$(BIN)/python -m pytest --numprocesses 2
 
 bench: $(VENV)/bench.stamp
-	$(BIN)/python benchmarks/counts.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/counts.py --models $(MODELS)
 	$(BIN)/python benchmarks/analyze_large.py
-	$(BIN)/python benchmarks/conversion.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/conversion.py --models $(MODELS) --data $(DATA)
 	$(BIN)/python benchmarks/startup.py
 
 clean:

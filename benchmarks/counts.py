@@ -15,8 +15,9 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 
 import networks
@@ -35,7 +36,9 @@ _SIZE = 224
 _GROUPS = {
     "BatchNormalization": "BatchNorm",
     **dict.fromkeys(("Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "Tanh"), "activations"),
-    **dict.fromkeys(("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMax"), "pooling"),
+    **dict.fromkeys(
+        ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMax", "ReduceMean"), "pooling"
+    ),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), "arithmetic"),
 }
 _COLUMNS = ("bias adds", "BatchNorm", "activations", "pooling", "arithmetic", "other")
@@ -225,11 +228,8 @@ def _count_fvcore(count: Count, network: torch.nn.Module, shape: tuple[int, ...]
     count.torch_parameters = int(parameter_count(network)[""])
 
 
-def _volume(shape: object) -> int:
-    result = 1
-    for size in shape:  # type: ignore[attr-defined]
-        result *= int(size)
-    return result
+def _volume(shape: Iterable[int]) -> int:
+    return prod(int(size) for size in shape)
 
 
 def _tell(page: Page, counts: list[Count], prices: dict[str, set[float]]) -> None:
@@ -240,8 +240,8 @@ def _tell(page: Page, counts: list[Count], prices: dict[str, set[float]]) -> Non
     right = sum(count.right for count in counts)
     unexplained = sum(count.unexplained for count in counts)
     page.say(
-        f"convprof has the published number in {right} of {len(counts)} cases. onnxsim's ModelInfo counts what convprof "
-        f"counts. Left unexplained over all tools, networks, MACs and parameters: {unexplained}."
+        f"convprof has the published number in {right} of {len(counts)} cases. onnxsim's ModelInfo counts what "
+        f"convprof counts. Left unexplained over all tools, networks, MACs and parameters: {unexplained}."
     )
     _tell_onnx_tool(page, counts, prices)
     _tell_fvcore(page, counts)
@@ -270,16 +270,18 @@ def _tell_onnx_tool(page: Page, counts: list[Count], prices: dict[str, set[float
         ((name, " ".join(f"{price:g}" for price in sorted(found))) for name, found in sorted(prices.items())),
     )
     page.say(
-        "BatchNormalization is 31: add, square root (24), divide (4), add, multiply. Clip is two comparisons. Pooling is "
-        "one for each element of the window; GlobalAveragePool is one for each element of the map and 4 for the division."
+        "BatchNormalization is 31: add, square root (24), divide (4), add, multiply. Clip is two comparisons. Pooling "
+        "is one for each element of the window; GlobalAveragePool is one for each element of the map and 4 for the "
+        "division."
     )
 
 
 def _tell_fvcore(page: Page, counts: list[Count]) -> None:
     page.say("## What fvcore counts")
     page.say(
-        "Its flops are MACs. Convolutions and fully connected layers agree to the last digit (`tests/test_fvcore.py`); it "
-        "adds BatchNorm and adaptive pooling, and it skips the operators in the last column without counting them."
+        "Its flops are MACs. Convolutions and fully connected layers agree to the last digit "
+        "(`tests/test_fvcore.py`); it adds BatchNorm and adaptive pooling, and it skips the operators in the last "
+        "column without counting them."
     )
     rows = []
     for count in counts:

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 _PAGES = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
-_NUMERIC = frozenset("0123456789.,+-−%×x±<≥ ")
+_NUMERIC = frozenset("0123456789.,+-%x ")
 
 
 @dataclass
@@ -60,7 +60,9 @@ def parser(doc: str | None, *, models: bool = False, data: bool = False) -> argp
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--models", type=Path, required=models, metavar="DIR", help=_use("trained networks", models))
     made.add_argument("--data", type=Path, required=data, metavar="DIR", help=_use("unpacked data", data))
-    made.add_argument("--output", type=Path, default=_PAGES, metavar="DIR", help="where the page goes (docs/benchmarks)")
+    made.add_argument(
+        "--output", type=Path, default=_PAGES, metavar="DIR", help="where the page goes (docs/benchmarks)"
+    )
     return made
 
 

@@ -24,7 +24,7 @@ from convprof.records.plan import Plan, PlannedLayer
 from convprof.records.progress import Progress, silent
 from convprof.runtime import RunOptions
 
-SWEEPS = 8
+SWEEPS = 12
 RIDGE = 1e-4
 ROWS_PER_UNKNOWN = 40
 

@@ -77,7 +77,7 @@ def _by_metric(metric: MetricChange, samples: int) -> _Quality:
         limit, shown = _LARGEST_RELATIVE_LOSS * abs(metric.before), f"{metric.difference:+.4g}"
         values, tolerance = f"{metric.before:.4g} to {metric.after:.4g}", "1 %"
     enough = loss <= limit
-    rule = f"{'within' if enough else 'more than'} the {tolerance} that we tolerate"
+    rule = f"{'within' if enough else 'beyond'} the tolerance of {tolerance}"
     return _Quality(enough, f"{metric.name} goes from {values} ({shown}, {rule}) on {samples:,} samples")
 
 

@@ -18,9 +18,11 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from convprof.errors import DataError
 from convprof.records.convs import ConvSpec
 
 Array = NDArray[np.float64]
+_ROUNDING = float(np.finfo(np.float32).eps) ** 2
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,14 @@ class Moments:
         return max(float(value), 0.0)
 
     def relative_error(self, kernel: Array) -> float:
-        """`error` as a share of the response's power; 0 where the response is constant and so is the error."""
-        error = self.error(kernel)
-        if self.power <= 0:
-            return 0.0 if error <= 0 else 1.0
+        """`error` as a share of the response's power.
+
+        A response that is constant up to the rounding of float32 has no power to share: 0 where the error is no more
+        than that rounding, else 1.
+        """
+        error, rounding = self.error(kernel), _ROUNDING * float(self.response_mean @ self.response_mean)
+        if self.power <= rounding:
+            return 0.0 if error <= rounding else 1.0
         return error / self.power
 
     def best_bias(self, kernel: Array) -> Array:
@@ -56,11 +62,13 @@ class Moments:
         """Moments of the same problem plus a pull towards `kernel`: + ridge |W' - W|^2.
 
         ridge = relative * mean(diag S). Directions that the data never excited keep the original kernel instead of
-        drifting, and S becomes positive definite.
+        drifting, and S becomes positive definite. The ridge is never below the rounding of float32 inputs, so that a
+        constant input pulls no weight anywhere; where there is no input at all, any ridge says the same.
         """
         flat = kernel.reshape(len(self.cross), -1)
         size = len(self.covariance)
-        ridge = relative * max(float(np.trace(self.covariance)) / size, np.finfo(np.float64).tiny)
+        rounding = _ROUNDING * float(self.patch_mean @ self.patch_mean) / size
+        ridge = max(relative * float(np.trace(self.covariance)) / size, rounding) or 1.0
         return Moments(
             self.count,
             self.patch_mean,
@@ -102,6 +110,8 @@ class Gatherer:
         self._add(rows, columns if bias is None else columns + bias.astype(np.float64))
 
     def _add(self, rows: Array, columns: Array) -> None:
+        if not len(rows):
+            return
         if self._origin is None:
             # Sums of squares about a point near the mean lose no digits to cancellation.
             self._origin = rows.mean(axis=0), columns.mean(axis=0)
@@ -115,9 +125,16 @@ class Gatherer:
         self._response_power += float(np.sum(columns**2))
 
     def moments(self) -> Moments:
-        """The moments of everything added so far."""
+        """The moments of everything added so far; raises DataError where there is nothing or no number in it."""
         if self._origin is None:
-            raise ValueError("no inputs were added")
+            raise DataError("the calibration data", "there is not one input in it", "give some inputs")
+        if not np.isfinite(self._response_power + np.trace(self._patch_patch)):
+            raise DataError(
+                "the calibration data",
+                f"a conv from {self._spec.in_channels} to {self._spec.out_channels} channels sees or answers NaN or "
+                "infinity",
+                "check the preprocessing, and that the original model's outputs are finite",
+            )
         patch, response = self._patch_sum / self._count, self._response_sum / self._count
         return Moments(
             self._count,

@@ -51,8 +51,11 @@ _MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "repor
 
 WEIGHTS_ONLY = Remark(
     "weights-only",
-    "no calibration data: the factors are fitted to the weights alone, which usually destroys a network (a ResNet-20 "
-    "fell from 87 % to 19 % at rank 2, against 83 % with 1,024 unlabelled inputs); give --calibration",
+    "the factors are fitted to the weights alone, which usually destroys a network (a ResNet-20 fell from 87 % to 19 % "
+    "at rank 2, against 83 % with 1,024 unlabelled inputs): give --calibration and leave --init as it is",
+)
+_NO_LABELS = Remark(
+    "no-labels", "no --labels: the outputs are compared with the original's, how right they are is not known"
 )
 _JUDGED_ON_CALIBRATION = Remark(
     "judged-on-calibration",
@@ -176,7 +179,7 @@ def cost(
     return costing.cost(input_shape, kernel, filters, stride=stride, padding=padding, dilation=dilation, rank=rank)
 
 
-def report(run_dir: str | Path, output_format: str = "html", *, color: bool = False, width: int = 120) -> str:
+def report(run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120) -> str:
     """The run in `run_dir` as text in one of `convprof.reporting.RUN_FORMATS`; colour and width are the terminal's."""
     return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)
 
@@ -212,6 +215,7 @@ def optimize(
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         watch.stage("analyze")
         convs = planning.select(before, only, skip)
+        planning.require_reachable(before, convs, forms, target_macs)
         names = {conv.name for conv in convs}
         surveyed = rewriting.fold(opened, names)
         damage = sensitivity.survey(surveyed, names, forms, batches, options=options, seed=seed, progress=progress)
@@ -244,7 +248,7 @@ def optimize(
             benchmark=_renamed(benchmark, final / _MODEL),
             stages=watch.stages,
             verdict=judgement.judge(before, after, fidelity, benchmark),
-            notices=_run_notices(batches, evaluation),
+            notices=_run_notices(batches, evaluation, labels),
         )
         write_text(folder / _PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
@@ -296,12 +300,14 @@ def _judged_on(
     return calibration
 
 
-def _run_notices(calibration: Batches | None, evaluation: str | None) -> tuple[Remark, ...]:
+def _run_notices(calibration: Batches | None, evaluation: str | None, labels: str | None) -> tuple[Remark, ...]:
     notices = []
     if calibration is None:
         notices.append(WEIGHTS_ONLY)
     elif evaluation is None:
         notices.append(_JUDGED_ON_CALIBRATION)
+    if evaluation is not None and labels is None:
+        notices.append(_NO_LABELS)
     return tuple(notices)
 
 

@@ -17,6 +17,8 @@ from convprof.records.remarks import Remark
 
 _KEPT = Remark("better-dense", "within the budget this conv does less harm as it is")
 _SKIPPED = Remark("skipped", "left out by --only or --skip")
+_TOLERANCE = 1e-6
+_INFEASIBLE = 2
 
 
 def select(analysis: Analysis, only: Collection[str], skip: Collection[str]) -> tuple[ConvReport, ...]:
@@ -71,26 +73,62 @@ def solve(analysis: Analysis, convs: Sequence[ConvReport], damage: Damage, targe
 
     Raises PlanError where no choice meets the budget.
     """
-    names = [conv.name for conv in convs]
-    candidates = [c for c in damage.candidates if c.name in set(names)]
-    limit = target_macs * analysis.totals.macs
+    names = {conv.name for conv in convs}
+    candidates = [c for c in damage.candidates if c.name in names]
     fixed = analysis.totals.macs - sum(conv.macs or 0 for conv in convs)
-    cheapest = fixed + sum(
-        min([conv.macs or 0, *(c.macs for c in candidates if c.name == conv.name)]) for conv in convs
-    )
-    if cheapest > limit:
+    chosen = _knapsack(convs, candidates, target_macs * analysis.totals.macs - fixed)
+    layers = [PlannedLayer(c.name, c.form, c.rank, FORMS[c.form].emissions[0]) for c in chosen]
+    left_out = {conv.name: _SKIPPED for conv in analysis.convs if conv.name not in names}
+    return _plan(analysis, layers, Budget(target_macs), left_out, damage=float(sum(c.error for c in chosen)))
+
+
+def require_reachable(
+    analysis: Analysis, convs: Sequence[ConvReport], forms: Collection[str], target_macs: float
+) -> None:
+    """Refuse an unknown form, or a budget that the cheapest candidates do not meet; raises PlanError."""
+    for form in forms:
+        if form not in FORMS:
+            raise PlanError(f"form {form!r}", "there is no such form", f"known are {', '.join(FORMS)}")
+    cheapest = analysis.totals.macs + sum(_cheapest(conv, forms) - (conv.macs or 0) for conv in convs)
+    share = cheapest / max(analysis.totals.macs, 1)
+    if share > target_macs:
         raise PlanError(
             f"--target-macs {target_macs:g}",
-            f"the cheapest choice still costs {cheapest / analysis.totals.macs:.3f} of the model's MACs",
+            f"the cheapest choice still costs {share:.3f} of the model's MACs",
             "ask for more MACs, or allow more layers or forms",
         )
-    chosen = _knapsack(convs, candidates, limit - fixed)
-    layers = [PlannedLayer(c.name, c.form, c.rank, FORMS[c.form].emissions[0]) for c in chosen]
-    return _plan(analysis, layers, Budget(target_macs), {}, damage=float(sum(c.error for c in chosen)))
+
+
+def _cheapest(conv: ConvReport, forms: Collection[str]) -> int:
+    """MACs of the conv's cheapest candidate, itself included."""
+    site = _site(conv)
+    costs = [
+        chain_macs(FORMS[name].chain(site.spec, rank), site)
+        for name in forms
+        if FORMS[name].applies(site.spec) is None
+        for rank in FORMS[name].ranks(site)
+    ]
+    return min([conv.macs or 0, *costs])
 
 
 def _knapsack(convs: Sequence[ConvReport], candidates: Sequence[Candidate], limit: float) -> list[Candidate]:
-    """Least summed error with one candidate (or none: the dense conv, error 0) a layer and MACs at most `limit`."""
+    """Least summed error with one candidate (or none: the dense conv, error 0) a layer and MACs at most `limit`.
+
+    The solver takes a bound as met within its tolerance, so a choice that oversteps is made again with that much less;
+    where only the cheapest choice remains, it is the answer.
+    """
+    for bound in (limit, limit * (1 - 2 * _TOLERANCE)):
+        chosen = _least_error(convs, candidates, bound)
+        if chosen is not None and _macs(convs, chosen) <= limit:
+            return chosen
+    cheapest = _cheapest_choice(convs, candidates)
+    if _macs(convs, cheapest) > limit:
+        raise PlanError("--target-macs", "no choice of candidates meets it", "ask for more MACs")
+    return cheapest
+
+
+def _least_error(convs: Sequence[ConvReport], candidates: Sequence[Candidate], limit: float) -> list[Candidate] | None:
+    """The knapsack as a mixed-integer program; None where the solver finds that nothing meets `limit`."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     index = {conv.name: row for row, conv in enumerate(convs)}
@@ -108,15 +146,34 @@ def _knapsack(convs: Sequence[ConvReport], candidates: Sequence[Candidate], limi
     low = np.append(np.ones(len(convs)), -np.inf)
     high = np.append(np.ones(len(convs)), limit / scale)
     cost = np.append([candidate.error for candidate in candidates], np.zeros(len(convs)))
+    # The solver stops within an absolute gap too: small errors must not look like none.
+    cost /= cost.max() or 1.0
     result = milp(
         cost,
         constraints=LinearConstraint(rows, low, high),
         integrality=np.ones(len(cost), np.int64),
         bounds=Bounds(0, 1),
+        options={"mip_rel_gap": _TOLERANCE},
     )
+    if result.status == _INFEASIBLE:
+        return None
     if result.x is None:
-        raise PlanError("--target-macs", f"no plan was found: {result.message}", "ask for more MACs")
+        raise PlanError("--target-macs", f"the solver found no plan: {result.message}", "ask for more MACs")
     return [candidate for candidate, taken in zip(candidates, result.x, strict=False) if taken > 0.5]
+
+
+def _cheapest_choice(convs: Sequence[ConvReport], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """For each conv that has a candidate cheaper than itself, the cheapest, and of equals the one that errs least."""
+    best: dict[str, Candidate] = {}
+    for candidate in sorted(candidates, key=lambda c: (c.macs, c.error)):
+        best.setdefault(candidate.name, candidate)
+    return [best[conv.name] for conv in convs if conv.name in best and best[conv.name].macs < (conv.macs or 0)]
+
+
+def _macs(convs: Sequence[ConvReport], chosen: Sequence[Candidate]) -> int:
+    """MACs of `convs` where the chosen stand in for theirs."""
+    replaced = {candidate.name: candidate.macs for candidate in chosen}
+    return sum(replaced.get(conv.name, conv.macs or 0) for conv in convs)
 
 
 def _plan(

@@ -65,15 +65,15 @@ class _OnnxRuntime(Protocol):
     def get_available_providers(self) -> list[str]: ...
 
 
-def _quiet_onnxruntime() -> _OnnxRuntime:
-    """Import onnxruntime with its telemetry off, unless the user has set that: it is read during the import."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while onnxruntime is being imported
+
+
+def _ort() -> _OnnxRuntime:
+    """Import onnxruntime when it is first needed: much of what convprof does never needs it."""
     import onnxruntime
 
     return cast(_OnnxRuntime, onnxruntime)
 
-
-_ort = _quiet_onnxruntime()
 
 _SILENT = 4
 """ORT's severity "fatal": what goes wrong reaches us as an exception, so nothing has to be printed."""
@@ -132,7 +132,7 @@ def environment(options: RunOptions) -> Environment:
         cores=available_cores(),
         threads=options.threads,
         providers=options.providers,
-        onnxruntime=_ort.__version__,
+        onnxruntime=_ort().__version__,
         os=platform.platform(),
         python=platform.python_version(),
         numpy=np.__version__,
@@ -220,7 +220,7 @@ def _session_options(options: RunOptions) -> _SessionOptions:
     """ORT's options for ours."""
     if options.threads < 1:
         raise UsageError("threads", f"{options.threads} threads cannot run anything", "ask for 1 or more")
-    made = _ort.SessionOptions()
+    made = _ort().SessionOptions()
     made.intra_op_num_threads = options.threads
     made.inter_op_num_threads = 1
     made.log_severity_level = _SILENT
@@ -231,7 +231,7 @@ def _session_options(options: RunOptions) -> _SessionOptions:
 
 def _open(model: bytes | Path, options: RunOptions, session_options: _SessionOptions, what: str) -> _Inference:
     """ORT's session, on exactly the providers asked for."""
-    available = _ort.get_available_providers()
+    available = _ort().get_available_providers()
     for provider in options.providers:
         if provider not in available:
             raise UsageError(
@@ -239,7 +239,7 @@ def _open(model: bytes | Path, options: RunOptions, session_options: _SessionOpt
             )
     try:
         source = str(model) if isinstance(model, Path) else model
-        inference = _ort.InferenceSession(source, session_options, providers=list(options.providers))
+        inference = _ort().InferenceSession(source, session_options, providers=list(options.providers))
     except Exception as error:  # ORT's exceptions share no other base
         raise ModelError(what, _first_line(error), "check that it is a valid ONNX model") from error
     # ORT falls back to the CPU without a word where a provider's libraries cannot be loaded.

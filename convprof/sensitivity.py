@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 
 from convprof.data import Batches
-from convprof.errors import PlanError
 from convprof.execution import Walk, chunks
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, find_convs
@@ -41,11 +40,8 @@ def survey(
 ) -> Damage:
     """Error, MACs and parameters of every form in `forms`, at every rank it offers, for each conv in `layers`.
 
-    Raises PlanError for an unknown form, DataError for unusable data.
+    Raises DataError for unusable data.
     """
-    for form in forms:
-        if form not in FORMS:
-            raise PlanError(f"form {form!r}", "there is no such form", f"known are {', '.join(FORMS)}")
     convs = [conv for conv in find_convs(model) if conv.name in layers]
     errors: Iterable[_Error] = map(_lost_energy, convs)
     if batches is not None:

@@ -113,8 +113,8 @@ def test_options_that_cannot_be_had_are_refused(options: RunOptions, why: str) -
 
 def test_a_provider_that_silently_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     on_cpu = open_session(ADD)._inference
-    monkeypatch.setattr(runtime._ort, "get_available_providers", lambda: ["Broken", "CPUExecutionProvider"])
-    monkeypatch.setattr(runtime._ort, "InferenceSession", lambda *_, **__: on_cpu)
+    monkeypatch.setattr(runtime._ort(), "get_available_providers", lambda: ["Broken", "CPUExecutionProvider"])
+    monkeypatch.setattr(runtime._ort(), "InferenceSession", lambda *_, **__: on_cpu)
     with pytest.raises(UsageError, match="Broken did not start"):
         open_session(ADD, RunOptions(providers=("Broken",)))
 

@@ -15,17 +15,19 @@ from math import prod
 from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
+from convprof.forms.offers import cheaper
+from convprof.forms.pairs import normed, truncated
 from convprof.forms.refusals import common_refusal
-from convprof.macs import chain_macs, conv_macs
 from convprof.moments import Moments
 from convprof.records.convs import ConvSite, ConvSpec, Rank, pointwise
 from convprof.records.factors import Arrangement, Array, ConvStep, Factors, Parallel
 from convprof.records.plan import Emission
 from convprof.records.remarks import Remark
-from convprof.stats.spectrum import gaussian_energy
+from convprof.stats.spectrum import gaussian_energy, kept_energy
 
 _F = TypeVar("_F", bound=np.floating)
 
@@ -46,9 +48,7 @@ class DepthwisePointwise:
 
     def ranks(self, site: ConvSite) -> tuple[Rank, ...]:
         """Every multiplier that is cheaper than the dense conv."""
-        dense = conv_macs(site.spec, site.output_size, site.batch)
-        every = range(1, self.full_rank(site.spec)[0] + 1)
-        return tuple((d,) for d in every if chain_macs(self.chain(site.spec, (d,)), site) < dense)
+        return cheaper(site, ((d,) for d in range(1, self.full_rank(site.spec)[0] + 1)), self.chain)
 
     def chain(self, spec: ConvSpec, rank: Rank) -> tuple[ConvSpec, ...]:
         """M -> M D depthwise with the geometry of `spec`, then M D -> N pointwise."""
@@ -57,12 +57,8 @@ class DepthwisePointwise:
         return depthwise, pointwise(middle, spec.out_channels, len(spec.kernel_shape))
 
     def energy(self, kernel: NDArray[np.floating], ranks: Sequence[Rank]) -> tuple[float, ...]:
-        """From the eigenvalues of the k x k Gram matrix of each channel's slice."""
-        slices = np.ascontiguousarray(_slices(kernel).transpose(0, 2, 1))
-        gram = slices @ slices.transpose(0, 2, 1)
-        kept = np.cumsum(np.linalg.eigvalsh(gram)[:, ::-1].sum(axis=0))
-        total = max(float(kept[-1]), np.finfo(np.float64).tiny)
-        return tuple(min(float(kept[min(rank[0], len(kept)) - 1]) / total, 1.0) for rank in ranks)
+        """Of the slices of all input channels."""
+        return kept_energy(_slices(kernel), [rank[0] for rank in ranks])
 
     def energy_random(self, spec: ConvSpec, rank: Rank) -> float:
         """Each slice is an out_channels x k Gaussian matrix."""
@@ -70,10 +66,8 @@ class DepthwisePointwise:
 
     def factor(self, kernel: Array, spec: ConvSpec, rank: Rank) -> Factors:
         """Truncated SVD of every slice; the filters have norm 1."""
-        left, values, right = np.linalg.svd(_slices(kernel), full_matrices=False)
-        filters = right[:, : rank[0]]
-        mixing = (left * values[:, None, :])[:, :, : rank[0]].transpose(1, 0, 2)
-        return _factors(filters, mixing, spec)
+        filters, mixing = truncated(_slices(kernel), rank[0])
+        return _factors(filters, mixing.transpose(1, 0, 2), spec)
 
     def fit(self, moments: Moments, spec: ConvSpec, start: Factors, sweeps: int) -> Factors:
         """Alternate the exact pointwise step and conjugate gradients on the filters."""
@@ -83,14 +77,16 @@ class DepthwisePointwise:
         diagonal = np.stack([covariance[m, :, m * taps : (m + 1) * taps] for m in range(channels)])
         whitening = inverse(diagonal)
 
+        def mix(factors: Factors) -> Factors:
+            filters, _ = _unpack(factors, spec)
+            return _factors(filters, _mixing_step(moments, filters, covariance), spec)
+
         def sweep(factors: Factors) -> Factors:
             filters, mixing = _unpack(factors, spec)
-            mixing = _mixing_step(moments, filters, covariance)
-            filters = _filter_step(moments, filters, mixing, covariance, whitening)
-            mixing = _mixing_step(moments, filters, covariance)
-            return _balanced(filters, mixing, spec)
+            filters, _ = normed(_filter_step(moments, filters, mixing, covariance, whitening))
+            return _factors(filters, _mixing_step(moments, filters, covariance), spec)
 
-        return descend(moments, start, lambda factors: self.compose(factors, spec), sweep, sweeps)
+        return descend(moments, start, lambda factors: self.compose(factors, spec), mix, sweep, sweeps)
 
     def compose(self, factors: Factors, spec: ConvSpec) -> Array:
         """Sum over d of pointwise column times depthwise filter."""
@@ -121,15 +117,8 @@ class DepthwisePointwise:
 
 
 def _with_channels(spec: ConvSpec, out_channels: int) -> ConvSpec:
-    return ConvSpec(
-        spec.in_channels,
-        out_channels,
-        spec.kernel_shape,
-        spec.strides,
-        spec.pads,
-        spec.dilations,
-        group=spec.in_channels,
-    )
+    """The depthwise conv with the geometry of `spec`."""
+    return replace(spec, out_channels=out_channels, group=spec.in_channels)
 
 
 def _slices(kernel: NDArray[_F]) -> NDArray[_F]:
@@ -181,10 +170,3 @@ def _filter_step(moments: Moments, filters: Array, mixing: Array, covariance: Ar
         return gram @ half.transpose(1, 0, 2)
 
     return conjugate_gradients(apply, right, filters, lambda x: own @ x @ whitening)
-
-
-def _balanced(filters: Array, mixing: Array, spec: ConvSpec) -> Factors:
-    """The same product with filters of norm 1: neither factor grows at the other's expense."""
-    norm = np.linalg.norm(filters, axis=2)
-    safe = np.where(norm > 0, norm, 1.0)
-    return _factors(filters / safe[:, :, None], mixing * safe[None], spec)

@@ -13,24 +13,32 @@ import numpy as np
 from convprof.moments import Moments
 from convprof.records.factors import Array, Factors
 
-_STEPS = 25
+_STEPS = 12
 _TOLERANCE = 1e-4
 _ENOUGH = 1e-4
 
 
 def solve(normal: Array, right: Array) -> Array:
-    """Solve X normal = right for X (rows, n), normal (n, n) symmetric positive semidefinite."""
+    """Solve X normal = right for X (rows, n), normal (n, n) symmetric positive semidefinite.
+
+    The unknowns are scaled so that the diagonal is 1 (van der Sluis 1969): weak features are solved for as exactly as
+    strong ones. An unknown that the normal matrix does not see comes out as 0.
+    """
     from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-    scale = max(float(np.trace(normal)) / len(normal), np.finfo(np.float64).tiny)
+    diagonal = np.diagonal(normal)
+    seen = diagonal > 0
+    scale = np.where(seen, 1 / np.sqrt(np.where(seen, diagonal, 1.0)), 0.0)
+    scaled = scale[:, None] * (normal + normal.T) / 2 * scale
+    wanted = right * scale
     for floor in (1e-12, 1e-9, 1e-6):
         try:
-            factor = cho_factor(normal + floor * scale * np.eye(len(normal)), lower=True)
+            factor = cho_factor(scaled + np.diag(np.where(seen, floor, 1.0)), lower=True)
         except LinAlgError:
             continue
-        solution: Array = cho_solve(factor, right.T).T
+        solution: Array = cho_solve(factor, wanted.T).T * scale
         return solution
-    fallback: Array = np.linalg.lstsq(normal, right.T, rcond=1e-9)[0].T.astype(np.float64)
+    fallback: Array = (np.linalg.lstsq(scaled, wanted.T, rcond=1e-9)[0].T * scale).astype(np.float64)
     return fallback
 
 
@@ -53,24 +61,32 @@ def conjugate_gradients(
 
 
 def inverse(matrix: Array) -> Array:
-    """Inverse of symmetric positive semidefinite matrices (..., n, n), eigenvalues floored at 1e-9 of the largest."""
+    """Inverse of symmetric positive semidefinite matrices (..., n, n), eigenvalues floored at 1e-9 of the largest.
+
+    A matrix of zeros has the inverse 0: what it stands for is not there to be moved.
+    """
     values, vectors = np.linalg.eigh(matrix)
-    floor = np.maximum(values[..., -1:] * 1e-9, np.finfo(np.float64).tiny)
-    scaled: Array = (vectors / np.maximum(values, floor)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-    return scaled
+    largest = values[..., -1:]
+    reciprocal = np.where(largest > 0, 1 / np.maximum(values, np.where(largest > 0, largest * 1e-9, 1.0)), 0.0)
+    inverted: Array = (vectors * reciprocal[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    return inverted
 
 
 def descend(
     moments: Moments,
     start: Factors,
     compose: Callable[[Factors], Array],
+    prepare: Callable[[Factors], Factors],
     sweep: Callable[[Factors], Factors],
     sweeps: int,
 ) -> Factors:
-    """Repeat `sweep` until it gains less than 0.01 % or `sweeps` is reached; what does not gain is not kept."""
+    """Repeat `sweep` until it gains less than 0.01 % or `sweeps` is reached; what does not gain is not kept.
+
+    `prepare` is the step that ends a sweep, done once before the first one.
+    """
     best, error = start, moments.error(compose(start))
-    for _ in range(sweeps):
-        candidate = sweep(best)
+    for number in range(sweeps):
+        candidate = sweep(best if number else prepare(best))
         new_error = moments.error(compose(candidate))
         if not new_error < error:
             break

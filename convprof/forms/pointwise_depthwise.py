@@ -13,17 +13,19 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from convprof.forms.least_squares import conjugate_gradients, descend, inverse
+from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
+from convprof.forms.offers import cheaper
+from convprof.forms.pairs import normed, truncated
 from convprof.forms.refusals import common_refusal
-from convprof.macs import chain_macs, conv_macs
 from convprof.moments import Moments
 from convprof.records.convs import ConvSite, ConvSpec, Rank, pointwise
 from convprof.records.factors import Arrangement, Array, ConvStep, Factors, Parallel
 from convprof.records.plan import Emission
 from convprof.records.remarks import Remark
-from convprof.stats.spectrum import gaussian_energy
+from convprof.stats.spectrum import gaussian_energy, kept_energy
 
 _CHUNK = 1 << 24
 
@@ -44,9 +46,7 @@ class PointwiseDepthwise:
 
     def ranks(self, site: ConvSite) -> tuple[Rank, ...]:
         """Every multiplier that is cheaper than the dense conv."""
-        dense = conv_macs(site.spec, site.output_size, site.batch)
-        every = range(1, self.full_rank(site.spec)[0] + 1)
-        return tuple((d,) for d in every if chain_macs(self.chain(site.spec, (d,)), site) < dense)
+        return cheaper(site, ((d,) for d in range(1, self.full_rank(site.spec)[0] + 1)), self.chain)
 
     def chain(self, spec: ConvSpec, rank: Rank) -> tuple[ConvSpec, ...]:
         """M -> N D pointwise, then N groups of D channels to N with the geometry of `spec`."""
@@ -54,11 +54,8 @@ class PointwiseDepthwise:
         return pointwise(spec.in_channels, middle, len(spec.kernel_shape)), _grouped(spec, middle)
 
     def energy(self, kernel: NDArray[np.floating], ranks: Sequence[Rank]) -> tuple[float, ...]:
-        """From the eigenvalues of the k x k Gram matrix of each output channel."""
-        flat = kernel.reshape(*kernel.shape[:2], -1)
-        kept = np.cumsum(np.linalg.eigvalsh(flat.transpose(0, 2, 1) @ flat)[:, ::-1].sum(axis=0))
-        total = max(float(kept[-1]), np.finfo(np.float64).tiny)
-        return tuple(min(float(kept[min(rank[0], len(kept)) - 1]) / total, 1.0) for rank in ranks)
+        """Of the kernels of all output channels."""
+        return kept_energy(kernel.reshape(*kernel.shape[:2], -1), [rank[0] for rank in ranks])
 
     def energy_random(self, spec: ConvSpec, rank: Rank) -> float:
         """Each W[n] is an in_channels x k Gaussian matrix."""
@@ -66,9 +63,8 @@ class PointwiseDepthwise:
 
     def factor(self, kernel: Array, spec: ConvSpec, rank: Rank) -> Factors:
         """Truncated SVD of every output channel; the filters have norm 1."""
-        left, values, right = np.linalg.svd(kernel.reshape(*kernel.shape[:2], -1), full_matrices=False)
-        mixing = (left * values[:, None, :])[:, :, : rank[0]].transpose(0, 2, 1)
-        return _factors(right[:, : rank[0]], mixing, spec)
+        filters, mixing = truncated(kernel.reshape(*kernel.shape[:2], -1), rank[0])
+        return _factors(filters, mixing.transpose(0, 2, 1), spec)
 
     def fit(self, moments: Moments, spec: ConvSpec, start: Factors, sweeps: int) -> Factors:
         """Alternate the exact step for the filters and conjugate gradients on the pointwise weights."""
@@ -76,14 +72,16 @@ class PointwiseDepthwise:
         own = moments.covariance.reshape(channels, taps, channels, taps)
         whitening = inverse(np.einsum("akbk->ab", own) / taps)
 
+        def refilter(factors: Factors) -> Factors:
+            _, mixing = _unpack(factors, spec)
+            filters, norms = normed(_filter_step(moments, mixing, taps))
+            return _factors(filters, mixing * norms[:, :, None], spec)
+
         def sweep(factors: Factors) -> Factors:
             filters, mixing = _unpack(factors, spec)
-            filters = _filter_step(moments, mixing, taps)
-            mixing = _mixing_step(moments, filters, mixing, whitening)
-            filters = _filter_step(moments, mixing, taps)
-            return _balanced(filters, mixing, spec)
+            return refilter(_factors(filters, _mixing_step(moments, filters, mixing, whitening), spec))
 
-        return descend(moments, start, lambda factors: self.compose(factors, spec), sweep, sweeps)
+        return descend(moments, start, lambda factors: self.compose(factors, spec), refilter, sweep, sweeps)
 
     def compose(self, factors: Factors, spec: ConvSpec) -> Array:
         """Sum over d of pointwise row times depthwise filter."""
@@ -108,15 +106,8 @@ class PointwiseDepthwise:
 
 
 def _grouped(spec: ConvSpec, in_channels: int) -> ConvSpec:
-    return ConvSpec(
-        in_channels,
-        spec.out_channels,
-        spec.kernel_shape,
-        spec.strides,
-        spec.pads,
-        spec.dilations,
-        group=spec.out_channels,
-    )
+    """The conv with one group an output channel and the geometry of `spec`."""
+    return replace(spec, in_channels=in_channels, group=spec.out_channels)
 
 
 def _factors(filters: Array, mixing: Array, spec: ConvSpec) -> Factors:
@@ -148,12 +139,11 @@ def _filter_step(moments: Moments, mixing: Array, taps: int) -> Array:
         part = mixing[begin : begin + chunk]
         half = (part.reshape(-1, channels) @ covariance).reshape(len(part), rank * taps, channels, taps)
         normal = part[:, None] @ half
-        right = part @ cross[begin : begin + chunk]
+        right = (part @ cross[begin : begin + chunk]).reshape(len(part), 1, size)
         # normal is (n, D k, D', k'): both index pairs are ordered alike, so it reshapes into a square.
         square = normal.reshape(len(part), size, size)
-        filters[begin : begin + chunk] = (
-            inverse((square + square.transpose(0, 2, 1)) / 2) @ right.reshape(len(part), size, 1)
-        ).reshape(len(part), rank, taps)
+        for number, system in enumerate(square):
+            filters[begin + number] = solve(system, right[number]).reshape(rank, taps)
     return filters
 
 
@@ -171,10 +161,3 @@ def _mixing_step(moments: Moments, filters: Array, mixing: Array, whitening: Arr
         return adjoint(composed @ moments.covariance)
 
     return conjugate_gradients(apply, adjoint(moments.cross), mixing, lambda x: own @ x @ whitening)
-
-
-def _balanced(filters: Array, mixing: Array, spec: ConvSpec) -> Factors:
-    """The same product with filters of norm 1."""
-    norm = np.linalg.norm(filters, axis=2)
-    safe = np.where(norm > 0, norm, 1.0)
-    return _factors(filters / safe[:, :, None], mixing * safe[:, :, None], spec)

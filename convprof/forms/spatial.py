@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
+from convprof.forms.offers import cheaper
 from convprof.forms.refusals import common_refusal
-from convprof.macs import chain_macs, conv_macs
 from convprof.moments import Moments
 from convprof.records.convs import ConvSite, ConvSpec, Rank
 from convprof.records.factors import Arrangement, Array, ConvStep, Factors
 from convprof.records.plan import Emission
 from convprof.records.remarks import Remark
-from convprof.stats.spectrum import gaussian_energy
+from convprof.stats.spectrum import gaussian_energy, kept_energy
 
 _BLOCK = 8
 _F = TypeVar("_F", bound=np.floating)
@@ -55,9 +55,7 @@ class Spatial:
         spec = site.spec
         quarter = max(1, min(spec.in_channels, spec.out_channels) // 4)
         step = quarter if quarter < _BLOCK else quarter // _BLOCK * _BLOCK
-        dense = conv_macs(spec, site.output_size, site.batch)
-        every = range(step, self.full_rank(spec)[0] + 1, step)
-        return tuple((r,) for r in every if chain_macs(self.chain(spec, (r,)), site) < dense)
+        return cheaper(site, ((r,) for r in range(step, self.full_rank(spec)[0] + 1, step)), self.chain)
 
     def chain(self, spec: ConvSpec, rank: Rank) -> tuple[ConvSpec, ...]:
         """M -> R along the first axis, then R -> N along the others."""
@@ -82,14 +80,8 @@ class Spatial:
         return first, last
 
     def energy(self, kernel: NDArray[np.floating], ranks: Sequence[Rank]) -> tuple[float, ...]:
-        """From the eigenvalues of the smaller Gram matrix, in the kernel's own precision."""
-        matrix = _matrix(kernel)
-        if matrix.shape[0] > matrix.shape[1]:
-            matrix = matrix.T
-        values = np.linalg.eigvalsh(matrix @ matrix.T)[::-1].astype(np.float64)
-        kept = np.cumsum(np.maximum(values, 0))
-        total = max(float(kept[-1]), np.finfo(np.float64).tiny)
-        return tuple(min(float(kept[min(rank[0], len(kept)) - 1]) / total, 1.0) for rank in ranks)
+        """Of the whole kernel as one matrix."""
+        return kept_energy(_matrix(kernel), [rank[0] for rank in ranks])
 
     def energy_random(self, spec: ConvSpec, rank: Rank) -> float:
         """The whole kernel is one Gaussian matrix (M a) x (N b)."""
@@ -106,15 +98,19 @@ class Spatial:
 
     def fit(self, moments: Moments, spec: ConvSpec, start: Factors, sweeps: int) -> Factors:
         """Alternate the exact step for the last conv and conjugate gradients on the first."""
+        width = prod(spec.kernel_shape[1:])
+        side = spec.in_channels * spec.kernel_shape[0]
+        whitening = inverse(np.einsum("ibjb->ij", moments.covariance.reshape(side, width, side, width)) / width)
+
+        def respond(factors: Factors) -> Factors:
+            first, _ = _unpack(factors)
+            return _balanced(first, _last_step(moments, first, width), spec)
 
         def sweep(factors: Factors) -> Factors:
             first, last = _unpack(factors)
-            last = _last_step(moments, first, last.shape[2])
-            first = _first_step(moments, first, last)
-            last = _last_step(moments, first, last.shape[2])
-            return _balanced(first, last, spec)
+            return respond(_factors(_first_step(moments, first, last, whitening), last, spec))
 
-        return descend(moments, start, lambda factors: self.compose(factors, spec), sweep, sweeps)
+        return descend(moments, start, lambda factors: self.compose(factors, spec), respond, sweep, sweeps)
 
     def compose(self, factors: Factors, spec: ConvSpec) -> Array:
         """Sum over the R channels between the two convs."""
@@ -170,31 +166,28 @@ def _last_step(moments: Moments, first: Array, width: int) -> Array:
         split = rows.reshape(len(rows), channels * length, width)
         return (features @ split).reshape(len(rows), rank * width)
 
-    half = gather(moments.covariance).T.reshape(rank * width, channels * taps)
-    normal = gather(half)
-    return solve((normal + normal.T) / 2, gather(moments.cross)).reshape(-1, rank, width)
+    half = features @ moments.covariance.reshape(channels * length, -1)
+    normal = gather(half.reshape(rank * width, channels * taps))
+    return solve(normal, gather(moments.cross)).reshape(-1, rank, width)
 
 
-def _first_step(moments: Moments, first: Array, last: Array) -> Array:
-    """Conjugate gradients on Q through the composed kernel, preconditioned by a Kronecker product."""
+def _first_step(moments: Moments, first: Array, last: Array, whitening: Array) -> Array:
+    """Conjugate gradients on Q through the Gram matrix of P, preconditioned by a Kronecker product."""
     rank, channels, length = first.shape
     count, _, width = last.shape
-    split = moments.covariance.reshape(channels * length, width, channels * length, width)
-    rows = last.transpose(0, 2, 1).reshape(count * width, rank)
-    own = inverse(rows.T @ rows)
-    whitening = inverse(np.einsum("ibjb->ij", split) / width)
-
-    def adjoint(kernel: Array) -> Array:
-        by_tap = kernel.reshape(count, channels * length, width).transpose(0, 2, 1).reshape(count * width, -1)
-        return (rows.T @ by_tap).reshape(rank, channels, length)
+    side = channels * length
+    gram = (last.reshape(count, -1).T @ last.reshape(count, -1)).reshape(rank, width, rank, width)
+    split = moments.covariance.reshape(side, width, side, width)
+    own = inverse(np.einsum("rbsb->rs", gram))
+    right = np.einsum("nrb,nib->ri", last, moments.cross.reshape(count, side, width), optimize=True)
 
     def apply(x: Array) -> Array:
-        return adjoint(_compose(x, last).reshape(count, -1) @ moments.covariance)
+        """From (r', i') through S to (r', b', i, b), then over P^T P to (r, i)."""
+        half = (x @ split.reshape(side, -1)).reshape(rank * width, side, width).transpose(2, 0, 1)
+        return gram.reshape(rank, -1) @ half.reshape(-1, side)
 
-    def precondition(x: Array) -> Array:
-        return (own @ x.reshape(rank, -1) @ whitening).reshape(x.shape)
-
-    return conjugate_gradients(apply, adjoint(moments.cross), first, precondition)
+    solution = conjugate_gradients(apply, right, first.reshape(rank, side), lambda x: own @ x @ whitening)
+    return solution.reshape(first.shape)
 
 
 def _balanced(first: Array, last: Array, spec: ConvSpec) -> Factors:

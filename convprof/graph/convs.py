@@ -190,7 +190,7 @@ def _pads(
     strides: tuple[int, ...],
     dilations: tuple[int, ...],
 ) -> tuple[int, ...]:
-    """Explicit pads; auto_pad is resolved as the ONNX specification of Conv says."""
+    """Explicit pads; auto_pad is resolved as the ONNX specification of Conv says, none for a mode it does not know."""
     axes = len(size)
     attribute = node.attributes.get("auto_pad")
     mode = "NOTSET" if attribute is None or attribute.is_ref() else attribute.as_string()
@@ -198,6 +198,8 @@ def _pads(
         return _ints(node, "pads", (0,) * (2 * axes))
     if mode == "VALID" or not len(kernel) == len(strides) == len(dilations) == axes or min(strides) < 1:
         return (0,) * (2 * axes)
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        return ()
     total = [
         max((-(-size[i] // strides[i]) - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - size[i], 0)
         for i in range(axes)

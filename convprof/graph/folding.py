@@ -43,14 +43,15 @@ def _fold(conv: ConvNode, model: Model, names: Names) -> None:
     norm = _following_norm(conv)
     if norm is None:
         return
-    parameters = [constant(value, model) for value in norm.inputs[1:5]]
-    if any(array is None for array in parameters):
+    kernel, parameters = conv.kernel(), [constant(value, model) for value in norm.inputs[1:]]
+    if [None if array is None else array.shape for array in parameters] != [(len(kernel),)] * 4:
         return
     gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in parameters)
     epsilon_attribute = norm.attributes.get("epsilon")
     epsilon = _EPSILON if epsilon_attribute is None else epsilon_attribute.as_float()
+    if not (variance + epsilon > 0).all():
+        return
     scale = gamma / np.sqrt(variance + epsilon)
-    kernel = conv.kernel()
     bias = conv.bias()
     old_bias = np.zeros(len(kernel)) if bias is None else bias.astype(np.float64)
     weight = kernel.astype(np.float64) * scale.reshape(-1, *(1,) * (kernel.ndim - 1))

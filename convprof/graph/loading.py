@@ -12,7 +12,9 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
 from convprof.errors import ModelError
+from convprof.graph.libraries import hushed
 from convprof.graph.model import nodes_with_scope
+from convprof.graph.validation import validate
 from convprof.graph.wire import WireError, skeleton
 from convprof.records.analysis import ModelFile
 
@@ -41,26 +43,15 @@ def read(path: Path) -> tuple[ModelFile, ir.Model]:
 def _program(proto: onnx.ModelProto, path: Path) -> ir.Model:
     """The graph of the message, its nodes in an order in which they can run."""
     try:
-        program = ir.serde.deserialize_model(proto)
-        program.graph.sort()
-        _refuse_duplicates(program)
+        with hushed("onnx_ir"):
+            program = ir.serde.deserialize_model(proto)
+        validate(program)
         _attach(program, path)
     except ModelError:
         raise
     except Exception as error:  # what a parser raises for bytes that nobody checked is not foreseeable
         raise ModelError(str(path), f"damaged ONNX model: {_root(error)}", "export the model again") from error
     return program
-
-
-def _refuse_duplicates(program: ir.Model) -> None:
-    """Values are told apart by their names from here on."""
-    for graph in program.graphs():
-        seen = {str(value.name) for value in graph.inputs} | set(graph.initializers)
-        for node in graph:
-            for value in node.outputs:
-                if value.name and value.name in seen:
-                    raise ValueError(f"two values are called {value.name!r}")
-                seen.add(str(value.name))
 
 
 def _root(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence, Set
 from math import prod
 
@@ -10,7 +9,9 @@ import onnx_ir as ir
 from onnx_shape_inference import infer_symbolic_shapes
 
 from convprof.errors import ModelError, UsageError
+from convprof.graph.libraries import hushed
 from convprof.graph.model import true_inputs
+from convprof.graph.naming import Names
 from convprof.records.analysis import TensorSpec
 from convprof.records.remarks import Remark
 
@@ -57,7 +58,7 @@ def infer(program: ir.Model, inputs: Iterable[TensorSpec]) -> tuple[dict[str, tu
         found.setdefault(str(value.name), set()).add(_static(value))
     # Sibling subgraphs may use one name for different values: what is not the same everywhere is not known.
     shapes = {name: shape for name, (shape, *others) in found.items() if shape is not None and not others}
-    return shapes, {str(value.name): _dtype(value) for value in _values(clone) if value.dtype is not None}
+    return shapes, {str(value.name): _dtype(value) for value in _values(clone) if _has_dtype(value)}
 
 
 def _static(value: ir.Value) -> tuple[int, ...] | None:
@@ -173,7 +174,11 @@ def _check_shape(what: str, value: ir.Value, given: tuple[int, ...]) -> None:
 
 def _dtype(value: ir.Value) -> str:
     """Name of the value's type as numpy has it."""
-    return value.dtype.numpy().name if value.dtype is not None else "float32"
+    return value.dtype.numpy().name if value.dtype is not None and _has_dtype(value) else "float32"
+
+
+def _has_dtype(value: ir.Value) -> bool:
+    return value.dtype not in (None, ir.DataType.UNDEFINED)
 
 
 def _values(program: ir.Model) -> Iterable[ir.Value]:
@@ -194,16 +199,12 @@ def _forget_shapes(program: ir.Model) -> None:
 
 def _infer(program: ir.Model) -> None:
     """Infer in place; what cannot be inferred stays unknown, and a run can tell."""
-    logger = logging.getLogger("onnx_shape_inference")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
     try:
-        infer_symbolic_shapes(program, policy="refine", warn_on_missing=False)
+        with hushed("onnx_shape_inference"), hushed("onnx_ir"):
+            infer_symbolic_shapes(program, policy="refine", warn_on_missing=False)
     except Exception:
         # The inference of one odd node must not take the analysis down; unknown shapes are reported as such.
         return
-    finally:
-        logger.setLevel(level)
 
 
 def declared_inputs(program: ir.Model) -> tuple[TensorSpec, ...]:
@@ -222,14 +223,12 @@ def shape_probe(program: ir.Model, known: Mapping[str, tuple[int, ...]]) -> tupl
     """A program that also puts out the shapes that are missing in `known`, and which output tells which value's."""
     clone = program.clone()
     probes: dict[str, str] = {}
-    used = {str(value.name) for value in _values(clone)}
+    names = Names(clone)
     for node in list(clone.graph):
         for value in node.outputs:
-            if not value.name or value.name in known or value.name in {str(v.name) for v in clone.graph.outputs}:
+            if not value.name or value.name in known:
                 continue
-            name = f"{value.name}/convprof/shape"
-            if name in used:
-                continue
+            name = names.new(f"{value.name}/convprof/shape")
             shape = ir.Node("", "Shape", [value])
             shape.outputs[0].name = name
             shape.outputs[0].dtype = ir.DataType.INT64

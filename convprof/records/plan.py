@@ -1,4 +1,7 @@
-"""Which convs become what: the record in plan.json (convprof.plan/1), small enough to edit by hand."""
+"""Which convs become what: the record in plan.json (convprof.plan/1), small enough to edit by hand.
+
+A field that a plan does not have is refused, not passed over: a misspelt one would be a wish that nobody heard.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from convprof.records.remarks import Remark
 Emission = Literal["sum", "concat", "multiplier"]
 
 
-class PlannedLayer(msgspec.Struct, frozen=True):
+class PlannedLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One conv to replace: by which form, at which rank, written how."""
 
     name: str
@@ -22,20 +25,20 @@ class PlannedLayer(msgspec.Struct, frozen=True):
     emission: Emission = "sum"
 
 
-class KeptLayer(msgspec.Struct, frozen=True):
+class KeptLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One conv that stays as it is, and why."""
 
     name: str
     reason: Remark
 
 
-class Budget(msgspec.Struct, frozen=True):
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the plan was asked to meet; `target_macs` is a share of the dense model's MACs."""
 
     target_macs: float | None = None
 
 
-class Prediction(msgspec.Struct, frozen=True):
+class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the planner expects of the rewritten model; None where it does not know.
 
     `damage` is the sum over the replaced layers of the relative squared error of their outputs.
@@ -47,7 +50,7 @@ class Prediction(msgspec.Struct, frozen=True):
     damage: float | None = None
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole decision for one model."""
 
     schema: Literal["convprof.plan/1"]

@@ -160,4 +160,6 @@ def _less(subject: str, unit: str, before: int, after: int) -> Figure:
 
 def judgement(run: Run) -> str:
     """The verdict in two or three words."""
-    return "Worth it" if run.verdict.worth_it else "Not worth it"
+    if run.verdict.worth_it:
+        return "Worth it"
+    return "Not worth it" if run.fidelity is not None else "Not judged"

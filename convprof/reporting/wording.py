@@ -111,11 +111,6 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def size(value: int | None) -> str:
-    """Bytes in MiB, which is what memory is read in."""
-    return UNKNOWN if value is None else f"{significant(value / 2**20)} MiB"
-
-
 def shape(sizes: Sequence[int | None] | None) -> str:
     """A shape as in 1x64x56x56; an unknown size is a question mark."""
     if sizes is None:

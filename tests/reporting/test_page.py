@@ -108,7 +108,7 @@ def test_outcome_is_told_first() -> None:
 def test_what_is_not_known_is_said() -> None:
     page = render_run(example_run.bare_run(), "html")
     assert "not verified" in page
-    assert "Not worth it" in page
+    assert "Not judged" in page
     assert "No layer was profiled" in page
     assert "No kernel energies" in page
     assert "output errors were not measured" in page

@@ -83,7 +83,6 @@ def models(benchmark: Benchmark) -> Table:
             *(Column(f"p{each}") for each in percentiles),
             Column("load"),
             Column("first run"),
-            Column("peak memory"),
         ),
         tuple(_model(each, percentiles) for each in benchmark.models),
     )
@@ -130,7 +129,6 @@ def _model(each: ModelTimes, percentiles: list[str]) -> tuple[str, ...]:
         *(wording.milliseconds(each.percentiles_ms.get(percentile)) for percentile in percentiles),
         wording.milliseconds(each.load_ms),
         wording.milliseconds(each.first_ms),
-        wording.size(each.peak_memory),
     )
 
 

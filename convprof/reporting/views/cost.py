@@ -27,8 +27,8 @@ def document(cost: Cost) -> Document:
     return Document(
         title="Cost of one convolution",
         lead=f"The separable one takes {wording.percent(cost.macs_ratio)} of the MACs and "
-        f"{wording.percent(cost.parameters_ratio)} of the parameters; at depth multiplier {cost.break_even_rank} "
-        "it would save no MACs.",
+        f"{wording.percent(cost.parameters_ratio)} of the parameters; it saves MACs only below a depth multiplier of "
+        f"{cost.break_even_rank}.",
         tables=(table,),
         notes=("MACs are multiply-accumulates (FLOPs = 2 x MACs), counted from the output map; biases are left out.",),
     )

@@ -1,0 +1,300 @@
+"""Each command from argv to what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from command_line import ROOT, SAMPLES, Result, convprof, data, process, separable_model, small_model
+
+from convprof import __version__
+from convprof.records.files import FORMATS
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `optimize` on the digits, as small as it can be."""
+    folder = tmp_path_factory.mktemp("digits")
+    with np.load(SAMPLES / "digits_calib.npz") as pictures:
+        np.savez(folder / "calib.npz", allow_pickle=False, x=pictures["x"][:24])
+    with np.load(SAMPLES / "digits_test.npz") as test:
+        np.savez(folder / "test.npz", allow_pickle=False, x=test["x"][:60], y=test["y"][:60])
+    arguments = ["--calibration", folder / "calib.npz", "--eval", folder / "test.npz", "--labels", "y"]
+    arguments += ["--preprocess", "unit", "--only", "features.1.conv", "--target-macs", "0.9", "--iterations", "5"]
+    result = process("optimize", SAMPLES / "digits_vgg.onnx", *arguments, "-o", folder / "run")
+    assert result.code in (0, 1), result.err
+    assert "top1" in result.out
+    assert "features.1.conv" in result.out
+    return folder / "run"
+
+
+def written(result: Result, folder: Path) -> dict[str, Path]:
+    assert result.code in (0, 1), result
+    return {path.name: path for path in folder.iterdir()}
+
+
+def test_optimize_leaves_a_model_and_its_papers(run_dir: Path) -> None:
+    assert {path.name for path in run_dir.iterdir()} == {"model.onnx", "plan.json", "report.json", "report.html"}
+    onnx.checker.check_model(run_dir / "model.onnx")
+    run = json.loads((run_dir / "report.json").read_text())
+    assert run["schema"] == "convprof.run/1"
+    assert run["fidelity"]["metric"]["name"] == "top1"
+    assert run["benchmark"]["models"][1]["path"] == str(run_dir / "model.onnx")
+    assert run["stages"][0]["name"] == "analyze"
+    changed = [layer for layer in run["layers"] if layer["macs_after"] != layer["macs_before"]]
+    assert [layer["name"] for layer in changed] == ["features.1.conv"]
+    plan = json.loads((run_dir / "plan.json").read_text())
+    assert [layer["name"] for layer in plan["layers"]] == ["features.1.conv"]
+    assert "<html" in (run_dir / "report.html").read_text()
+    assert ".convprof-" not in "".join(path.read_text() for path in run_dir.glob("*.json"))
+
+
+@pytest.mark.parametrize("form", ["table", "html", "markdown", "json", "csv"])
+def test_report_in_every_format(run_dir: Path, tmp_path: Path, capsys: Capture, form: str) -> None:
+    shown = convprof(capsys, "report", run_dir, "--format", form)
+    assert shown.code == 0
+    assert "features.1.conv" in shown.out
+    assert "\x1b" not in shown.out
+    if form == "json":
+        assert json.loads(shown.out) == json.loads((run_dir / "report.json").read_text())
+    kept = convprof(capsys, "report", run_dir, "--format", form, "-o", tmp_path / "report")
+    assert (kept.code, kept.out) == (0, "")
+    assert "features.1.conv" in (tmp_path / "report").read_text()
+
+
+def test_the_plan_of_a_run_can_be_edited_and_used(run_dir: Path, tmp_path: Path, capsys: Capture) -> None:
+    plan = json.loads((run_dir / "plan.json").read_text())
+    plan["layers"] = [
+        {"name": "features.1.conv", "form": "spatial", "rank": [8]},
+        {"name": "features.3.conv", "form": "depthwise-pointwise", "rank": [2], "emission": "concat"},
+    ]
+    edited = tmp_path / "plan.json"
+    edited.write_text(json.dumps(plan))
+    result = convprof(capsys, "rewrite", SAMPLES / "digits_vgg.onnx", "-o", tmp_path / "out.onnx", "--plan", edited)
+    assert result.code == 0
+    assert "wrote" in result.err
+    assert "weights alone" in result.err
+    names = [node.name for node in onnx.load(tmp_path / "out.onnx").graph.node]
+    assert any(name.startswith("features.1.conv/convprof/") for name in names)
+    assert any(name.startswith("features.3.conv/convprof/") and name.endswith("concat") for name in names)
+    assert "features.0.conv" in names
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_analyze_in_every_format(tmp_path: Path, capsys: Capture, form: str) -> None:
+    model = small_model(tmp_path)
+    shown = convprof(capsys, "analyze", model, "--format", form)
+    assert (shown.code, shown.err) == (0, "")
+    assert "a" in shown.out
+    kept = convprof(capsys, "analyze", model, "--format", form, "-o", tmp_path / "deep" / "analysis")
+    assert (kept.code, kept.out) == (0, "")
+    assert (tmp_path / "deep" / "analysis").read_text().split() == shown.out.split() or form == "table"
+
+
+def test_analyze_as_json_is_the_contract(tmp_path: Path, capsys: Capture) -> None:
+    found = json.loads(convprof(capsys, "analyze", small_model(tmp_path), "--dim", "N=2", "--format", "json").out)
+    assert found["schema"] == "convprof.analysis/1"
+    assert found["inputs"] == [{"name": "x", "dtype": "float32", "shape": [2, 3, 12, 12]}]
+    macs = 144 * 8 * 27 + 144 * 8 * 72 + 100 * 8 * 72 + 32
+    assert found["totals"]["macs"] == 2 * macs
+    assert found["totals"]["macs_formula"] == f"{macs}*N"
+    assert [conv["name"] for conv in found["convs"]] == ["a", "b", "c"]
+    assert {option["form"] for option in found["convs"][1]["forms"]} >= {"depthwise-pointwise", "spatial"}
+
+
+@pytest.mark.parametrize("shape", ["2,3,12,12", "2x3x12x12", "x:2,3,12,12"])
+def test_shapes_on_the_command_line(tmp_path: Path, capsys: Capture, shape: str) -> None:
+    shown = convprof(capsys, "analyze", small_model(tmp_path), "--input-shape", shape, "--format", "json")
+    assert json.loads(shown.out)["inputs"][0]["shape"] == [2, 3, 12, 12]
+
+
+def test_max_rank_limits_what_is_offered(tmp_path: Path, capsys: Capture) -> None:
+    for limit in (0, 1, 3):
+        shown = convprof(capsys, "analyze", small_model(tmp_path), "--max-rank", str(limit), "--format", "json")
+        offered = [option for option in json.loads(shown.out)["convs"][1]["forms"] if option["form"] == "spatial"]
+        assert len(offered) == limit
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numbers"),
+    [
+        (["--input", "12x12x3", "--kernel", "5", "--filters", "256"], ["1228800", "4800", "49152", "53952"]),
+        (["--input", "5,5,3", "--kernel", "3", "--filters", "4", "--padding", "1"], ["108", "39"]),
+    ],
+)
+def test_cost_reproduces_the_worked_examples(capsys: Capture, arguments: list[str], numbers: list[str]) -> None:
+    shown = convprof(capsys, "cost", *arguments, "--format", "json")
+    assert shown.code == 0
+    for number in numbers:
+        assert number in shown.out
+    for form in ("table", "csv", "markdown"):
+        assert convprof(capsys, "cost", *arguments, "--format", form).code == 0
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_schema(capsys: Capture, name: str) -> None:
+    shown = convprof(capsys, "schema", name)
+    assert shown.code == 0
+    assert "$defs" in json.loads(shown.out)
+
+
+@pytest.mark.parametrize(
+    ("form", "emission"),
+    [
+        ("depthwise-pointwise", "sum"),
+        ("depthwise-pointwise", "concat"),
+        ("depthwise-pointwise", "multiplier"),
+        ("pointwise-depthwise", None),
+        ("spatial", None),
+    ],
+)
+@pytest.mark.parametrize("init", ["weights", "calibrated"])
+def test_rewrite_then_verify(tmp_path: Path, capsys: Capture, form: str, emission: str | None, init: str) -> None:
+    model, out, inputs = small_model(tmp_path), tmp_path / "new" / "out.onnx", data(tmp_path)
+    arguments = ["--form", form, "--rank", "2", "--init", init, "--calibration", str(inputs)]
+    arguments += ["--emission", emission] if emission else []
+    result = convprof(capsys, "rewrite", model, "-o", out, *arguments)
+    assert (result.code, result.out) == (0, ""), result.err
+    assert "3 convolutions replaced" in result.err
+    assert ("weights alone" in result.err) == (init == "weights")
+    shown = convprof(capsys, "verify", model, out, "--data", inputs, "--labels", "y", "--format", "json")
+    assert shown.code == 0, shown.err
+    fidelity = json.loads(shown.out)
+    assert fidelity["samples"] == 24
+    assert fidelity["metric"]["name"] == "top1"
+    assert fidelity["outputs"][0]["relative_l2"] < 1.5
+    assert {path.name for path in out.parent.iterdir()} == {"out.onnx"}
+
+
+def test_only_and_skip(tmp_path: Path, capsys: Capture) -> None:
+    model = small_model(tmp_path)
+
+    def replaced(*arguments: str) -> set[str]:
+        result = convprof(
+            capsys, "rewrite", model, "-o", tmp_path / "o.onnx", "--form", "spatial", "--rank", "1", *arguments
+        )
+        assert result.code == 0, result.err
+        names = {node.name for node in onnx.load(tmp_path / "o.onnx").graph.node}
+        return {name for name in "abc" if name not in names}
+
+    assert replaced() == {"a", "b", "c"}
+    assert replaced("--only", "b") == {"b"}
+    assert replaced("--only", "b", "--only", "c", "--skip", "c") == {"b"}
+    assert replaced("--skip", "a") == {"b", "c"}
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_a_model_verified_against_itself(tmp_path: Path, capsys: Capture, form: str) -> None:
+    model = small_model(tmp_path)
+    shown = convprof(capsys, "verify", model, model, "--data", data(tmp_path), "--format", form)
+    assert shown.code == 0
+    if form == "json":
+        assert json.loads(shown.out)["outputs"][0]["max_abs"] == 0
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_a_model_timed_against_itself(tmp_path: Path, capsys: Capture, form: str) -> None:
+    model = small_model(tmp_path)
+    shown = convprof(capsys, "bench", model, model, "--iterations", "6", "--warmup", "1", "--format", form)
+    assert shown.code == 0, shown.err
+    if form == "json":
+        benchmark = json.loads(shown.out)
+        assert [len(times["samples_ms"]) for times in benchmark["models"]] == [6, 6]
+        assert benchmark["comparisons"][0]["verdict"] in (
+            "no-measurable-difference",
+            "inconclusive",
+            "faster",
+            "slower",
+        )
+        assert benchmark["environment"]["threads"] == 1
+
+
+def test_bench_for_a_duration(tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["--duration", "0.2", "--format", "json", "--input-shape", "2,3,12,12", "--threads", "2"]
+    shown = convprof(capsys, "bench", small_model(tmp_path), *arguments)
+    assert shown.code == 0
+    assert len(json.loads(shown.out)["models"][0]["samples_ms"]) > 1
+
+
+def test_what_is_faster_and_as_good_is_worth_it(tmp_path: Path) -> None:
+    inputs = data(tmp_path, 4, (128, 28, 28))
+    arguments = ["--eval", inputs, "--target-macs", "0.2", "--iterations", "40", "-o", tmp_path / "run"]
+    result = process("optimize", separable_model(tmp_path), *arguments)
+    assert result.code == 0, result.out + result.err
+    assert "Worth it" in result.out
+    assert "weights alone" in result.err
+    assert set(written(result, tmp_path / "run")) == {"model.onnx", "plan.json", "report.json", "report.html"}
+
+
+def test_what_is_worse_is_not_worth_it(tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["--eval", data(tmp_path), "--target-macs", "0.3", "--iterations", "5", "-o", tmp_path / "run"]
+    result = convprof(capsys, "optimize", small_model(tmp_path), *arguments)
+    assert result.code == 1, result.err
+    assert "Not worth it" in result.out
+    assert len(written(result, tmp_path / "run")) == 4
+
+
+def test_a_metric_of_the_users_own_decides(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def loss(outputs, labels):\n    return -abs(outputs['y']).sum(axis=1) * 1e6\n")
+    arguments = ["--eval", data(tmp_path), "--labels", "y", "--metric", "mine:loss", "--target-macs", "0.3"]
+    result = process("optimize", small_model(tmp_path), *arguments, "--iterations", "5", "-o", "run", cwd=tmp_path)
+    assert result.code == 1, result.err
+    run = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert "mine:loss" in run["fidelity"]["metric"]["name"]
+
+
+def test_quiet_says_nothing_on_stderr(tmp_path: Path, capsys: Capture) -> None:
+    model, inputs = small_model(tmp_path), data(tmp_path)
+    spatial = ["--form", "spatial", "--rank", "1", "-q"]
+    for arguments in (
+        ["analyze", model, "--quiet"],
+        ["rewrite", model, "-o", tmp_path / "o.onnx", *spatial],
+        ["verify", model, model, "--data", inputs, "-q"],
+        ["bench", model, "--iterations", "3", "-q"],
+        ["optimize", model, "--target-macs", "0.9", "--iterations", "3", "-o", tmp_path / "run", "-q"],
+    ):
+        result = convprof(capsys, *arguments)
+        assert result.code in (0, 1)
+        assert result.err == ""
+
+
+def test_no_colours_where_there_is_no_terminal(tmp_path: Path, capsys: Capture) -> None:
+    for command in (["analyze", small_model(tmp_path)], ["--help"], ["analyze", "--help"], ["analyze", "missing"]):
+        result = convprof(capsys, *command)
+        assert "\x1b" not in result.out + result.err
+
+
+def test_without_a_command_help_is_shown(capsys: Capture) -> None:
+    assert convprof(capsys) == convprof(capsys, "--help")
+    assert convprof(capsys, "--help").code == 0
+
+
+@pytest.mark.parametrize("command", ["analyze", "optimize", "rewrite", "verify", "bench", "report", "cost", "schema"])
+def test_every_command_has_help_with_examples(capsys: Capture, command: str) -> None:
+    shown = convprof(capsys, command, "--help")
+    assert shown.code == 0
+    assert f"convprof {command}" in shown.out.split("Example")[1]
+
+
+def test_the_version(capsys: Capture) -> None:
+    assert __version__ in convprof(capsys, "--version").out
+
+
+def test_an_encoding_without_our_characters_is_no_obstacle(tmp_path: Path) -> None:
+    result = process("analyze", small_model(tmp_path), env={"PYTHONIOENCODING": "ascii"})
+    assert (result.code, result.err) == (0, "")
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    shell = f"{sys.executable} -m convprof analyze {small_model(tmp_path)} --format json | head -c 1"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, env=env, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "{", "")
