@@ -20,7 +20,7 @@ def cost(
 
     `kernel` has one entry or one an axis. Raises UsageError for sizes that make no conv.
     """
-    *size, channels = input_shape
+    *size, channels = input_shape or (0,)
     shape = tuple(kernel) * len(size) if len(kernel) == 1 else tuple(kernel)
     if len(size) not in (1, 2, 3) or len(shape) != len(size):
         raise UsageError("--input", f"{'x'.join(map(str, input_shape))} does not go with the kernel", "as in 12x12x3")

@@ -98,9 +98,11 @@ def _fit_layer(
 
 
 def _dense(conv: ConvNode) -> tuple[ConvSpec, Array, Array | None]:
-    """Geometry, kernel and bias of the conv, in float64."""
-    bias = conv.bias()
-    return conv.known_site.spec, conv.kernel().astype(np.float64), None if bias is None else bias.astype(np.float64)
+    """Geometry, kernel and bias of the conv, in float64; raises PlanError for a kernel that cannot be factored."""
+    kernel, bias = conv.kernel().astype(np.float64), conv.bias()
+    if not np.isfinite(kernel).all():
+        raise PlanError(f"layer {conv.name!r}", "its weights hold NaN or infinity", "leave it out")
+    return conv.known_site.spec, kernel, None if bias is None else bias.astype(np.float64)
 
 
 def _in_order(model: Model, plan: Plan) -> list[tuple[ConvNode, PlannedLayer]]:

@@ -171,8 +171,9 @@ def patches(
     axes = len(spec.kernel_shape)
     pads = [(0, 0), (0, 0), *((spec.pads[i], spec.pads[axes + i]) for i in range(axes))]
     padded = np.moveaxis(np.pad(inputs, pads), 1, -1)
-    rows = np.empty((len(sample), inputs.shape[1], prod(spec.kernel_shape)))
+    channels, taps = inputs.shape[1], prod(spec.kernel_shape)
+    rows = np.empty((len(sample), channels, taps))
     for number, offset in enumerate(np.ndindex(*spec.kernel_shape)):
         index = tuple(place[i] * spec.strides[i] + offset[i] * spec.dilations[i] for i in range(axes))
         rows[:, :, number] = padded[(sample, *index)]
-    return rows.reshape(len(sample), -1)
+    return rows.reshape(len(sample), channels * taps)

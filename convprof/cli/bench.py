@@ -7,6 +7,7 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    number,
     output_options,
     quiet_option,
     read_dims,
@@ -31,7 +32,12 @@ Examples:
 @run_options
 @click.option("--warmup", default=5, show_default=True, type=click.IntRange(min=0), help="Runs before the clock.")
 @click.option("--iterations", default=100, show_default=True, type=click.IntRange(min=1), help="Rounds to measure.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds to measure, instead of rounds.")
+@click.option(
+    "--duration",
+    callback=number,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds to measure, instead of rounds.",
+)
 @seed_option
 @output_options
 @quiet_option

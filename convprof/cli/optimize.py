@@ -10,6 +10,7 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    number,
     only_skip_options,
     preprocess_option,
     quiet_option,
@@ -41,6 +42,7 @@ Exit code 1 means: done, and the result is not worth having; the report says why
     "--target-macs",
     default=0.5,
     show_default=True,
+    callback=number,
     type=click.FloatRange(min=0, max=1, min_open=True),
     help="Budget: a share of the model's MACs.",
 )

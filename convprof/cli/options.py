@@ -77,6 +77,13 @@ def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     return add
 
 
+def number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse NaN, which click's ranges let pass."""
+    if value is not None and value != value:
+        raise click.BadParameter("it is not a number.", context, parameter)
+    return value
+
+
 shape_options = _with(_SHAPES)
 run_options = _with(_RUN)
 output_options = _with(_OUTPUT)

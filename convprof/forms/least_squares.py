@@ -16,6 +16,7 @@ from convprof.records.factors import Array, Factors
 _STEPS = 12
 _TOLERANCE = 1e-4
 _ENOUGH = 1e-4
+_FLAT = 1e-14
 
 
 def solve(normal: Array, right: Array) -> Array:
@@ -45,19 +46,26 @@ def solve(normal: Array, right: Array) -> Array:
 def conjugate_gradients(
     apply: Callable[[Array], Array], right: Array, start: Array, precondition: Callable[[Array], Array]
 ) -> Array:
-    """A few preconditioned conjugate-gradient steps on apply(x) = right from `start`; arrays keep their shape."""
-    from scipy.sparse.linalg import LinearOperator, cg
+    """A few preconditioned conjugate-gradient steps on apply(x) = right from `start`; arrays keep their shape.
 
-    def flat(function: Callable[[Array], Array]) -> LinearOperator:
-        return LinearOperator(
-            (right.size, right.size), matvec=lambda x: function(x.reshape(right.shape)).ravel(), dtype=np.float64
-        )
-
-    solution, _ = cg(
-        flat(apply), right.ravel(), x0=start.ravel(), rtol=_TOLERANCE, maxiter=_STEPS, M=flat(precondition)
-    )
-    result: Array = solution.reshape(right.shape)
-    return result
+    Our own because it must end, and not divide by zero, at a direction without curvature: what the data never excited.
+    """
+    solution, residual = start, right - apply(start)
+    direction, before = np.zeros_like(start), 1.0
+    for _ in range(_STEPS):
+        preconditioned = precondition(residual)
+        now = float(np.vdot(residual, preconditioned))
+        if now <= 0 or np.linalg.norm(residual) <= _TOLERANCE * np.linalg.norm(right):
+            break
+        direction = preconditioned + now / before * direction
+        image = apply(direction)
+        curvature = float(np.vdot(direction, image))
+        if curvature <= _FLAT * np.linalg.norm(direction) * np.linalg.norm(image):
+            break
+        solution = solution + now / curvature * direction
+        residual = residual - now / curvature * image
+        before = now
+    return solution
 
 
 def inverse(matrix: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from math import prod
 
@@ -77,18 +78,34 @@ def symbolic(program: ir.Model) -> dict[str, ir.Shape]:
 
 def polynomial(terms: Iterable[tuple[int, ir.Shape | None]], symbols: frozenset[str]) -> str | None:
     """Sum of factor * product of sizes, as text in `symbols`; None where a size depends on anything else."""
-    total: int | ir.SymbolicDim = 0
+    sizes: dict[str, ir.SymbolicDim] = {}
+    # Most terms of a network share their symbols: adding their factors first leaves little algebra to do.
+    factors: Counter[tuple[str, ...]] = Counter()
     for factor, shape in terms:
-        if shape is None or any(shape.is_unknown_dim(i) for i in range(len(shape))):
+        if shape is None or any(shape.is_unknown_dim(axis) for axis in range(len(shape))):
             return None
-        product: int | ir.SymbolicDim = factor * prod(d for d in shape if isinstance(d, int))
-        for size in shape:
-            if isinstance(size, ir.SymbolicDim):
-                product = size * product
+        named = [size for size in shape if isinstance(size, ir.SymbolicDim)]
+        sizes |= {str(size.value): size for size in named}
+        factors[tuple(sorted(str(size.value) for size in named))] += factor * prod(
+            size for size in shape if isinstance(size, int)
+        )
+    if not all(size.free_symbols() <= symbols for size in sizes.values()):
+        return None
+    if len(factors) == 1 and symbols >= sizes.keys():
+        ((names, factor),) = factors.items()
+        return "*".join((str(factor), *names))
+    return _added_up(factors, sizes)
+
+
+def _added_up(factors: Mapping[tuple[str, ...], int], sizes: Mapping[str, ir.SymbolicDim]) -> str:
+    """The sum of factor * product of the named sizes, simplified."""
+    total: int | ir.SymbolicDim = 0
+    for names, factor in factors.items():
+        product: int | ir.SymbolicDim = factor
+        for name in names:
+            product = sizes[name] * product
         total = product + total if isinstance(product, ir.SymbolicDim) else total + product
-    if isinstance(total, int):
-        return str(total)
-    return str(total.simplify()).replace(" ", "") if total.free_symbols() <= symbols else None
+    return str(total if isinstance(total, int) else total.simplify()).replace(" ", "")
 
 
 def input_symbols(program: ir.Model) -> frozenset[str]:

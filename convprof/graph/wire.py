@@ -7,11 +7,12 @@ opening a model costs memory for its graph only. Wire format: protobuf.dev/progr
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _LARGE = 4096
+_WINDOW = 1 << 15
 _DEPTH = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -39,17 +40,43 @@ def skeleton(path: Path, location: str) -> bytes:
 
     Raises WireError where the bytes do not parse and OSError where the file cannot be read.
     """
-    if path.stat().st_size == 0:
-        return b""
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        memoryview(data) as view,
-    ):
-        return b"".join(_message(view, 0, len(view), "model", location.encode(), 0))
+    with path.open("rb") as file:
+        return b"".join(_message(_View(file), 0, path.stat().st_size, "model", location.encode(), 0))
 
 
-def _message(view: memoryview, begin: int, end: int, kind: str, location: bytes, depth: int) -> Iterator[bytes]:
+class _View:
+    """The bytes of a file through one small window: what is skipped is neither read nor mapped."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._begin = 0
+        self._window = b""
+
+    def byte(self, position: int) -> int:
+        """The byte at `position`."""
+        offset = position - self._begin
+        if not 0 <= offset < len(self._window):
+            self._begin, self._window, offset = position, self._read(position, _WINDOW), 0
+        if not self._window:
+            raise WireError(f"the file ends at byte {position}")
+        return self._window[offset]
+
+    def cut(self, begin: int, end: int) -> bytes:
+        """The bytes from `begin` to before `end`."""
+        offset = begin - self._begin
+        if offset >= 0 and end - self._begin <= len(self._window):
+            return self._window[offset : end - self._begin]
+        data = self._read(begin, end - begin)
+        if len(data) < end - begin:
+            raise WireError(f"the file ends at byte {begin + len(data)}")
+        return data
+
+    def _read(self, position: int, length: int) -> bytes:
+        self._file.seek(position)
+        return self._file.read(length)
+
+
+def _message(view: _View, begin: int, end: int, kind: str, location: bytes, depth: int) -> Iterator[bytes]:
     """Copy one message, its large children through this same function."""
     if depth > _DEPTH:
         raise WireError("messages are nested too deeply")
@@ -59,31 +86,31 @@ def _message(view: memoryview, begin: int, end: int, kind: str, location: bytes,
     children = _CHILDREN[kind]
     for number, wire_type, start, value, stop in _fields(view, begin, end):
         if wire_type != _BYTES or number not in children or stop - value <= _LARGE:
-            yield bytes(view[start:stop])
+            yield view.cut(start, stop)
             continue
         child = b"".join(_message(view, value, stop, children[number], location, depth + 1))
         yield _tagged(number, child)
 
 
-def _tensor(view: memoryview, begin: int, end: int, location: bytes) -> Iterator[bytes]:
+def _tensor(view: _View, begin: int, end: int, location: bytes) -> Iterator[bytes]:
     """Copy a TensorProto, its payload replaced by a reference if it is large and not a reference already."""
     fields = list(_fields(view, begin, end))
     data_type = next((_varint(view, value, stop)[0] for n, _, _, value, stop in fields if n == _DATA_TYPE), 0)
     external = any(n == _DATA_LOCATION and _varint(view, value, stop)[0] == 1 for n, _, _, value, stop in fields)
     payload = [f for f in fields if f[1] == _BYTES and _PAYLOADS.get(f[0], 0) in (None, data_type)]
     if external or len(payload) != 1 or payload[0][4] - payload[0][3] <= _LARGE:
-        yield bytes(view[begin:end])
+        yield view.cut(begin, end)
         return
     for field in fields:
         if field is not payload[0]:
-            yield bytes(view[field[2] : field[4]])
+            yield view.cut(field[2], field[4])
     _, _, _, value, stop = payload[0]
     for key, text in ((b"location", location), (b"offset", b"%d" % value), (b"length", b"%d" % (stop - value))):
         yield _tagged(_EXTERNAL_DATA, _tagged(1, key) + _tagged(2, text))
     yield bytes([_DATA_LOCATION << 3 | _VARINT, 1])
 
 
-def _fields(view: memoryview, begin: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
+def _fields(view: _View, begin: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
     """(number, wire type, start of the tag, start of the value, end) of each field between begin and end."""
     position = begin
     while position < end:
@@ -105,11 +132,11 @@ def _fields(view: memoryview, begin: int, end: int) -> Iterator[tuple[int, int, 
         yield number, wire_type, start, value, position
 
 
-def _varint(view: memoryview, position: int, end: int) -> tuple[int, int]:
+def _varint(view: _View, position: int, end: int) -> tuple[int, int]:
     """The base-128 number at `position` and the position after it."""
     value = shift = 0
     while position < end and shift < 70:
-        byte = view[position]
+        byte = view.byte(position)
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:

@@ -27,7 +27,14 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.savez(folder / "calib.npz", allow_pickle=False, x=pictures["x"][:24])
     with np.load(SAMPLES / "digits_test.npz") as test:
         np.savez(folder / "test.npz", allow_pickle=False, x=test["x"][:60], y=test["y"][:60])
-    arguments = ["--calibration", folder / "calib.npz", "--eval", folder / "test.npz", "--labels", "y"]
+    arguments: list[str | Path] = [
+        "--calibration",
+        folder / "calib.npz",
+        "--eval",
+        folder / "test.npz",
+        "--labels",
+        "y",
+    ]
     arguments += ["--preprocess", "unit", "--only", "features.1.conv", "--target-macs", "0.9", "--iterations", "5"]
     result = process("optimize", SAMPLES / "digits_vgg.onnx", *arguments, "-o", folder / "run")
     assert result.code in (0, 1), result.err
@@ -159,7 +166,7 @@ def test_schema(capsys: Capture, name: str) -> None:
 @pytest.mark.parametrize("init", ["weights", "calibrated"])
 def test_rewrite_then_verify(tmp_path: Path, capsys: Capture, form: str, emission: str | None, init: str) -> None:
     model, out, inputs = small_model(tmp_path), tmp_path / "new" / "out.onnx", data(tmp_path)
-    arguments = ["--form", form, "--rank", "2", "--init", init, "--calibration", str(inputs)]
+    arguments: list[str | Path] = ["--form", form, "--rank", "2", "--init", init, "--calibration", str(inputs)]
     arguments += ["--emission", emission] if emission else []
     result = convprof(capsys, "rewrite", model, "-o", out, *arguments)
     assert (result.code, result.out) == (0, ""), result.err
@@ -226,7 +233,16 @@ def test_bench_for_a_duration(tmp_path: Path, capsys: Capture) -> None:
 
 def test_what_is_faster_and_as_good_is_worth_it(tmp_path: Path) -> None:
     inputs = data(tmp_path, 4, (128, 28, 28))
-    arguments = ["--eval", inputs, "--target-macs", "0.2", "--iterations", "40", "-o", tmp_path / "run"]
+    arguments: list[str | Path] = [
+        "--eval",
+        inputs,
+        "--target-macs",
+        "0.2",
+        "--iterations",
+        "40",
+        "-o",
+        tmp_path / "run",
+    ]
     result = process("optimize", separable_model(tmp_path), *arguments)
     assert result.code == 0, result.out + result.err
     assert "Worth it" in result.out
@@ -235,7 +251,16 @@ def test_what_is_faster_and_as_good_is_worth_it(tmp_path: Path) -> None:
 
 
 def test_what_is_worse_is_not_worth_it(tmp_path: Path, capsys: Capture) -> None:
-    arguments = ["--eval", data(tmp_path), "--target-macs", "0.3", "--iterations", "5", "-o", tmp_path / "run"]
+    arguments: list[str | Path] = [
+        "--eval",
+        data(tmp_path),
+        "--target-macs",
+        "0.3",
+        "--iterations",
+        "5",
+        "-o",
+        tmp_path / "run",
+    ]
     result = convprof(capsys, "optimize", small_model(tmp_path), *arguments)
     assert result.code == 1, result.err
     assert "Not worth it" in result.out
@@ -244,7 +269,16 @@ def test_what_is_worse_is_not_worth_it(tmp_path: Path, capsys: Capture) -> None:
 
 def test_a_metric_of_the_users_own_decides(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def loss(outputs, labels):\n    return -abs(outputs['y']).sum(axis=1) * 1e6\n")
-    arguments = ["--eval", data(tmp_path), "--labels", "y", "--metric", "mine:loss", "--target-macs", "0.3"]
+    arguments: list[str | Path] = [
+        "--eval",
+        data(tmp_path),
+        "--labels",
+        "y",
+        "--metric",
+        "mine:loss",
+        "--target-macs",
+        "0.3",
+    ]
     result = process("optimize", small_model(tmp_path), *arguments, "--iterations", "5", "-o", "run", cwd=tmp_path)
     assert result.code == 1, result.err
     run = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -254,13 +288,14 @@ def test_a_metric_of_the_users_own_decides(tmp_path: Path) -> None:
 def test_quiet_says_nothing_on_stderr(tmp_path: Path, capsys: Capture) -> None:
     model, inputs = small_model(tmp_path), data(tmp_path)
     spatial = ["--form", "spatial", "--rank", "1", "-q"]
-    for arguments in (
+    commands: list[list[str | Path]] = [
         ["analyze", model, "--quiet"],
         ["rewrite", model, "-o", tmp_path / "o.onnx", *spatial],
         ["verify", model, model, "--data", inputs, "-q"],
         ["bench", model, "--iterations", "3", "-q"],
         ["optimize", model, "--target-macs", "0.9", "--iterations", "3", "-o", tmp_path / "run", "-q"],
-    ):
+    ]
+    for arguments in commands:
         result = convprof(capsys, *arguments)
         assert result.code in (0, 1)
         assert result.err == ""

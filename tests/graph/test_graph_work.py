@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,9 @@ def test_convolutions(tmp_path: Path, text: str, weight: tuple[int, ...], macs: 
     net = f"g (float[2, 4, 8, 8] x) => (float[a, b, c, d] y) {{ y = {text} }}"
     model = opened(build(net, {"w": noise(*weight)}), tmp_path)
     found = measure_work(model)
-    assert (found.macs, found.parameters, found.uncounted) == (2 * macs, np.prod(weight), ())
+    assert (found.macs, found.parameters, found.uncounted) == (2 * macs, prod(weight), ())
     (conv,) = convs(model).values()
-    assert (conv_work(conv), conv_weights(conv)) == (2 * macs, np.prod(weight))
+    assert (conv_work(conv), conv_weights(conv)) == (2 * macs, prod(weight))
 
 
 def test_convolutions_of_one_and_three_axes(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_convolutions_of_one_and_three_axes(tmp_path: Path) -> None:
 def test_matrix_products(tmp_path: Path, text: str, weights: dict[str, tuple[int, ...]], macs: int) -> None:
     found = work(text, {name: noise(*shape) for name, shape in weights.items()}, tmp_path)
     assert (found.macs, found.uncounted) == (macs, ())
-    assert found.parameters == sum(int(np.prod(shape)) for shape in weights.values())
+    assert found.parameters == sum(prod(shape) for shape in weights.values())
 
 
 def test_a_product_of_two_activations_has_work_but_no_parameters(tmp_path: Path) -> None:

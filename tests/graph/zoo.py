@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,7 +44,7 @@ class Net:
         self.tensors.append(tensor)
         return name
 
-    def node(self, op_type: str, *inputs: str, **attributes: object) -> str:
+    def node(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         self.count += 1
         self.nodes.append(helper.make_node(op_type, inputs, [f"v{self.count}"], f"n{self.count}", **attributes))
         return f"v{self.count}"

@@ -55,9 +55,7 @@ def sites(draw: st.DrawFn) -> ConvSite:
     dilations, pads = draw(_per_axis(axes, 1, 2)), draw(_per_axis(2 * axes, 0, 2))
     spec = ConvSpec(draw(channels), draw(channels), kernel, draw(_per_axis(axes, 1, 3)), pads, dilations)
     extra = draw(_per_axis(axes, 0, 4))
-    size = tuple(
-        max(1, dilations[i] * (kernel[i] - 1) + 1 - pads[i] - pads[axes + i]) + extra[i] for i in range(axes)
-    )
+    size = tuple(max(1, dilations[i] * (kernel[i] - 1) + 1 - pads[i] - pads[axes + i]) + extra[i] for i in range(axes))
     return ConvSite(spec, draw(st.integers(1, 2)), size)
 
 

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from convprof.errors import DataError
+from convprof.files import read_record
+from convprof.records.analysis import Analysis, ConvReport, FormOption, ModelFile, TensorSpec, Totals, Uncounted
+from convprof.records.benchmark import Benchmark, Comparison, Environment, ModelTimes
+from convprof.records.convs import ConvSite, ConvSpec, pointwise
+from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
+from convprof.records.files import FORMATS, decode, encode, schema
+from convprof.records.plan import Budget, KeptLayer, Plan, PlannedLayer, Prediction
+from convprof.records.remarks import Remark
+from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage
+
+_REMARK = Remark("a-code", "a sentence with “quotes”, <tags> & a newline\n")
+_FILE = ModelFile("modèle.onnx", "ab" * 32, 8, 17, "pytorch")
+_TOTALS = Totals(100, "N * 100", 50, 90, 80, 1, 2)
+_CONV = ConvReport(
+    name="conv",
+    node_name="/conv/Conv",
+    op_type="Conv",
+    scope="block",
+    kind="standard",
+    input_shape=(1, 3, 8, 8),
+    output_shape=(1, 4, 8, 8),
+    weight_shape=(4, 3, 3, 3),
+    kernel_shape=(3, 3),
+    strides=(1, 1),
+    pads=(1, 1, 1, 1),
+    dilations=(1, 1),
+    group=1,
+    dtype="float32",
+    macs=6912,
+    parameters=112,
+    share=0.5,
+    eligible=True,
+    reason=None,
+    forms=(FormOption("spatial", (2,), 1, 2, 0.75, 0.5), FormOption("depthwise-pointwise", (1,), 1, 2)),
+)
+_UNKNOWN = ConvReport(
+    *("other", "", "ConvTranspose", "", "grouped"), *(None,) * 3, *((),) * 4, 2, None, None, 0, None, False, _REMARK
+)
+_ANALYSIS = Analysis(
+    "convprof.analysis/1",
+    "0.1",
+    _FILE,
+    (TensorSpec("x", "float32", (None, 3, 8, 8)), TensorSpec("y", "int64", None)),
+    _TOTALS,
+    (Uncounted("Loop", "ai.onnx", 2),),
+    (_CONV, _UNKNOWN),
+    (_REMARK,),
+)
+_PLAN = Plan(
+    "convprof.plan/1",
+    _FILE,
+    (PlannedLayer("conv", "spatial", (2,)), PlannedLayer("more", "depthwise-pointwise", (1, 2), "concat")),
+    (KeptLayer("other", _REMARK),),
+    Budget(0.5),
+    Prediction(10, 20, None, 0.125),
+)
+_FIDELITY = Fidelity(
+    "convprof.fidelity/1",
+    64,
+    (OutputFidelity("y", 0.5, 0.25, 12.0, 1.0, True), OutputFidelity("z", None, None, None, None, False)),
+    MetricChange("top1", 0.9, 0.8, -0.1, (-0.2, 0.0)),
+    (_REMARK,),
+)
+_BENCHMARK = Benchmark(
+    "convprof.benchmark/1",
+    (ModelTimes("a.onnx", "00", (1.0, 1.5), 1.25, 0.25, {"50": 1.25}, 3.0, 2.0, 1 << 40, {"conv": 0.5}),),
+    (Comparison(0, 1, 2.0, (1.5, 2.5), 0.95, "faster"),),
+    Environment("cpu", 2, 1, ("CPUExecutionProvider",), "1.23", "linux", "3.11", "2.0", "0.1"),
+    (_REMARK,),
+)
+_RUN = Run(
+    "convprof.run/1",
+    "0.1",
+    "convprof optimize",
+    _ANALYSIS,
+    _ANALYSIS,
+    _PLAN,
+    (FittedLayer("conv", "spatial", (2,), 0.01, None),),
+    (LayerChange("conv", 10, 5, 4, 3, None, 0.5),),
+    _FIDELITY,
+    _BENCHMARK,
+    (Stage("fit", None, 1.5, 64),),
+    RunVerdict(True, "yes", 2.0, (1.5, 2.5), None, -0.5),
+    (_REMARK,),
+)
+_EXAMPLES: dict[str, msgspec.Struct] = {
+    "analysis": _ANALYSIS,
+    "plan": _PLAN,
+    "fidelity": _FIDELITY,
+    "benchmark": _BENCHMARK,
+    "run": _RUN,
+}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def _validate(value: Any, rule: dict[str, Any], whole: dict[str, Any]) -> None:
+    """The part of JSON schema that our schemas use, strictly: an unknown keyword is an error."""
+    known = {"title", "description", "type", "properties", "required", "additionalProperties", "items", "prefixItems"}
+    known |= {"minItems", "maxItems", "enum", "anyOf", "$ref", "default", "$defs"}
+    assert set(rule) <= known, set(rule) - known
+    if "$ref" in rule:
+        _validate(value, whole["$defs"][rule["$ref"].removeprefix("#/$defs/")], whole)
+    elif "anyOf" in rule:
+        assert any(_valid(value, option, whole) for option in rule["anyOf"]), (value, rule)
+    elif "enum" in rule:
+        assert value in rule["enum"]
+    elif rule["type"] == "object":
+        _validate_object(value, rule, whole)
+    elif rule["type"] == "array":
+        _validate_array(value, rule, whole)
+    else:
+        assert isinstance(value, _TYPES[rule["type"]]), (value, rule)
+
+
+def _validate_object(value: Any, rule: dict[str, Any], whole: dict[str, Any]) -> None:
+    assert isinstance(value, dict)
+    assert set(rule.get("required", ())) <= set(value)
+    rest = rule.get("additionalProperties", True)
+    for name, entry in value.items():
+        if name in rule.get("properties", {}):
+            _validate(entry, rule["properties"][name], whole)
+        else:
+            assert rest is not False, name
+            if isinstance(rest, dict):
+                _validate(entry, rest, whole)
+
+
+def _validate_array(value: Any, rule: dict[str, Any], whole: dict[str, Any]) -> None:
+    assert isinstance(value, list)
+    assert rule.get("minItems", 0) <= len(value) <= rule.get("maxItems", len(value))
+    first = rule.get("prefixItems", [])
+    for number, entry in enumerate(value):
+        each = first[number] if number < len(first) else rule["items"]
+        assert each is not False
+        _validate(entry, each, whole)
+
+
+def _valid(value: Any, rule: dict[str, Any], whole: dict[str, Any]) -> bool:
+    try:
+        _validate(value, rule, whole)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_every_format_has_an_example() -> None:
+    assert set(_EXAMPLES) == set(FORMATS)
+    assert all(type(example) is FORMATS[name] for name, example in _EXAMPLES.items())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_written_is_read_back(name: str) -> None:
+    text = encode(_EXAMPLES[name])
+    assert text.endswith("}\n")
+    assert json.loads(text)["schema"] == f"convprof.{name}/1"
+    assert decode(text.encode(), FORMATS[name], "a file") == _EXAMPLES[name]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_schema_takes_what_is_written(name: str) -> None:
+    rule = json.loads(json.dumps(schema(name)))
+    _validate(json.loads(encode(_EXAMPLES[name])), rule, rule)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_schema_refuses_what_lacks_a_field_or_has_another_name(name: str) -> None:
+    rule = schema(name)
+    value = json.loads(encode(_EXAMPLES[name]))
+    assert not _valid({key: entry for key, entry in value.items() if key != "schema"}, rule, rule)
+    assert not _valid(value | {"schema": "convprof.other/1"}, rule, rule)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_one_format_is_not_another(name: str) -> None:
+    for other in set(FORMATS) - {name}:
+        with pytest.raises(DataError):
+            decode(encode(_EXAMPLES[name]).encode(), FORMATS[other], "a file")
+
+
+def test_records_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        _PLAN.layers[0].rank = (3,)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"form": 3}, "$.layers[0].form"),
+        ({"rank": 2}, "$.layers[0].rank"),
+        ({"rank": ["two"]}, "$.layers[0].rank[0]"),
+        ({"rank": [1.5]}, "$.layers[0].rank[0]"),
+        ({"emission": "summ"}, "$.layers[0].emission"),
+        ({"emision": "concat"}, "emision"),
+    ],
+)
+def test_a_wrong_field_in_an_edited_plan_is_named(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    value = json.loads(encode(_PLAN))
+    value["layers"][0] |= change
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(value))
+    with pytest.raises(DataError) as refused:
+        read_record(path, Plan)
+    assert refused.value.what == str(path)
+    assert named in refused.value.why
+
+
+def test_a_misspelt_field_of_a_planned_layer_is_named() -> None:
+    text = encode(_PLAN).replace('"form"', '"from"', 1)
+    with pytest.raises(DataError, match=r"`from`|`form`"):
+        decode(text.encode(), Plan, "plan.json")
+
+
+@pytest.mark.parametrize("place", ["budget", "predicted", "top"])
+def test_a_field_that_a_plan_does_not_have_is_refused(place: str) -> None:
+    value = json.loads(encode(_PLAN))
+    (value if place == "top" else value[place])["latency"] = 1
+    with pytest.raises(DataError, match="latency"):
+        decode(json.dumps(value).encode(), Plan, "plan.json")
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"plan"}))
+def test_reports_of_a_later_version_with_more_fields_are_read(name: str) -> None:
+    """Nobody edits a report by hand; a plan is another matter."""
+    value = json.loads(encode(_EXAMPLES[name])) | {"new": [1, 2]}
+    assert decode(json.dumps(value).encode(), FORMATS[name], "a file") == _EXAMPLES[name]
+
+
+def test_a_plan_by_hand_needs_three_fields() -> None:
+    layer = {"name": "conv", "form": "spatial", "rank": [4]}
+    text = json.dumps({"schema": "convprof.plan/1", "model": {"path": "m.onnx", "sha256": ""}, "layers": [layer]})
+    plan = decode(text.encode(), Plan, "plan.json")
+    assert plan.layers == (PlannedLayer("conv", "spatial", (4,), "sum"),)
+    assert (plan.kept, plan.budget, plan.predicted) == ((), Budget(), Prediction())
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"schema": "\xed\xa0\x80"}']
+)
+def test_what_is_no_record_is_a_data_error(text: bytes) -> None:
+    with pytest.raises(DataError) as refused:
+        decode(text, Plan, "plan.json")
+    assert refused.value.what == "plan.json"
+    assert refused.value.remedy
+
+
+def test_sizes_of_a_conv() -> None:
+    spec = ConvSpec(6, 4, (3, 2), (2, 1), (1, 0, 0, 1), (1, 2), group=2)
+    assert spec.weight_shape == (4, 3, 3, 2)
+    assert spec.output_size((8, 5)) == (4, 4)
+    assert ConvSite(spec, 1, (8, 5)).output_size == (4, 4)
+    assert pointwise(6, 4, 3).weight_shape == (4, 6, 1, 1, 1)
+    assert pointwise(6, 4, 3).output_size((5, 4, 3)) == (5, 4, 3)
