@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fvcore.nn import FlopCountAnalysis, parameter_count  # type: ignore[import-untyped]
+from fvcore.nn import FlopCountAnalysis, parameter_count
 
 import convprof
 from benchmarks import networks

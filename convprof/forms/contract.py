@@ -46,7 +46,7 @@ class Form(Protocol):
         """The convs that stand in for `spec`; the bias sits on the last one."""
 
     def energy(self, kernel: NDArray[np.floating], ranks: Sequence[Rank]) -> tuple[float, ...]:
-        """Share of the kernel's squared norm that the best factors of each rank keep, 0..1."""
+        """Share of the kernel's squared norm that the best factors of each rank keep, 0..1; 1 for a kernel of zeros."""
 
     def energy_random(self, spec: ConvSpec, rank: Rank) -> float:
         """The same share for a Gaussian kernel of this shape (expected value)."""

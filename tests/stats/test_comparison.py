@@ -95,9 +95,29 @@ def test_the_difference_of_paired_scores_has_the_standard_error_of_the_pairs() -
     assert low < difference < high
 
 
-def test_no_difference_has_an_interval_without_width() -> None:
-    sample = Sample([0.0, 1.0, 1.0])
+def test_equal_scores_have_no_difference() -> None:
+    sample = Sample([0.5, 1.0, 2.0])
     assert paired_difference(sample, sample, seed=0) == (0, (0, 0))
+
+
+def test_equal_answers_leave_room_for_a_change_that_was_not_seen() -> None:
+    sample = Sample(np.ones(797))
+    difference, (low, high) = paired_difference(sample, sample, seed=0)
+    assert difference == 0
+    assert low == -high
+    assert high == pytest.approx(0.0035, rel=0.02)
+
+
+def test_the_interval_of_changed_answers_holds_the_truth() -> None:
+    generator = np.random.default_rng(0)
+    truth = 0.02 * 0.1 - 0.02 * 0.9
+    held = 0
+    for _ in range(500):
+        before = generator.random(400) < 0.9
+        after = np.where(generator.random(400) < 0.02, ~before, before)
+        _, (low, high) = paired_difference(Sample(before.astype(float)), Sample(after.astype(float)), seed=0)
+        held += low <= truth <= high
+    assert 0.93 <= held / 500 <= 0.99
 
 
 def test_refuses_a_difference_of_what_is_not_paired() -> None:
