@@ -7,6 +7,7 @@ The steps are the command's own, taken one by one in a fresh process; each is ti
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import time
@@ -41,8 +42,7 @@ def _watch() -> Callable[[str], None]:
 def main(path: Path) -> None:
     """Take the steps."""
     note = _watch()
-    from convprof import pipeline  # noqa: F401
-
+    importlib.import_module("convprof.pipeline")
     note("imports")
     from convprof import analysis, execution
     from convprof.graph import loading, wire

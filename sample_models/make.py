@@ -194,7 +194,7 @@ def prepare(net: nn.Module) -> nn.Module:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last)
 
 
 # --------------------------------------------------------------------------- training
@@ -352,7 +352,7 @@ def export_digits(net: DigitsNet, path: Path) -> None:
     """Write the classifier with its BatchNorm folded into the convolutions."""
     graph, x = Graph(), "x"
     for i, (conv, norm) in enumerate(zip(net.convs, net.norms, strict=True)):
-        x = graph.conv(f"features.{i}.conv", x, *folded(conv, norm))  # type: ignore[arg-type]
+        x = graph.conv(f"features.{i}.conv", x, *folded(conv, norm))
         x = graph.add("Relu", f"features.{i}.relu", [x])
         if i in DIGITS_POOL_AFTER:
             x = graph.add("MaxPool", f"features.{i}.pool", [x], kernel_shape=[2, 2], strides=[2, 2])
@@ -369,8 +369,8 @@ def export_denoiser(net: DenoiserNet, path: Path) -> None:
     x = graph.conv("head.conv", "x", net.head.weight, net.head.bias)
     x = graph.add("Relu", "head.relu", [x])
     for i, (conv, norm) in enumerate(zip(net.convs, net.norms, strict=True)):
-        x = graph.conv(f"body.{i}.conv", x, conv.weight, None)  # type: ignore[arg-type]
-        x = graph.batch_norm(f"body.{i}.bn", x, norm)  # type: ignore[arg-type]
+        x = graph.conv(f"body.{i}.conv", x, conv.weight, None)
+        x = graph.batch_norm(f"body.{i}.bn", x, norm)
         x = graph.add("Relu", f"body.{i}.relu", [x])
     x = graph.conv("tail.conv", x, net.tail.weight, net.tail.bias)
     graph.add("Add", "residual.add", ["x", x], output="denoised")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from fvcore.nn import FlopCountAnalysis, parameter_count
+from fvcore.nn.flop_count import FlopCountAnalysis
+from fvcore.nn.parameter_count import parameter_count
 
 import convprof
 from benchmarks import networks

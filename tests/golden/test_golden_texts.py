@@ -17,6 +17,7 @@ from onnx import numpy_helper
 import convprof
 from convprof.forms import FORMS
 from convprof.records.files import encode
+from convprof.records.plan import Emission
 
 HERE = Path(__file__).parent
 CHOICES = [(name, emission) for name, form in FORMS.items() for emission in form.emissions]
@@ -65,8 +66,8 @@ def shown(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("form", "emission"), CHOICES)
-def test_the_emitted_graph(model: Path, form: str, emission: str) -> None:
-    convprof.rewrite(model, "out.onnx", form=form, rank=(2,), emission=emission, only=["conv1"])  # type: ignore[arg-type]
+def test_the_emitted_graph(model: Path, form: str, emission: Emission) -> None:
+    convprof.rewrite(model, "out.onnx", form=form, rank=(2,), emission=emission, only=["conv1"])
     compare(f"{form}.{emission}.txt", shown(Path("out.onnx")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ def build(body: str, inputs: str = INPUT, output: str = OUTPUT, **weights: NDArr
     return model
 
 
-def conv(attributes: str = "", kernel: NDArray[Any] = KERNEL, **more: str) -> onnx.ModelProto:
-    return build(f"y = Conv <{attributes}> (x, w)" if attributes else "y = Conv(x, w)", **more, w=kernel)  # type: ignore[arg-type]
+def conv(
+    attributes: str = "", kernel: NDArray[Any] = KERNEL, inputs: str = INPUT, output: str = OUTPUT
+) -> onnx.ModelProto:
+    return build(f"y = Conv <{attributes}> (x, w)" if attributes else "y = Conv(x, w)", inputs, output, w=kernel)
 
 
 def renamed(name: str) -> onnx.ModelProto:
@@ -112,7 +115,7 @@ NAMES = {
 }
 
 MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
-    **{f"name-{key}": (lambda name=name: renamed(name)) for key, name in NAMES.items()},  # type: ignore[misc]
+    **{f"name-{key}": partial(renamed, name) for key, name in NAMES.items()},
     "no-name": lambda: build("y = Conv(x, w)", w=KERNEL),
     "absolute-data": lambda: external("/etc/passwd"),
     "climbing-data": lambda: external("../secret.bin"),
