@@ -82,19 +82,6 @@ def first_feeds(model: Model, batches: Batches | None, seed: int) -> dict[str, V
     return example_feeds(model.inputs, seed)
 
 
-def layer_name(node: str, layers: Collection[str]) -> str:
-    """Which of the original model's `layers` a node of a rewritten model belongs to, or its own name."""
-    parts = node.split("/convprof/")
-    # The original may have been rewritten before: what belongs to a layer then holds the mark more than once.
-    stems = ("/convprof/".join(parts[:count]) for count in range(len(parts), 0, -1))
-    return next((stem for stem in stems if stem in layers), node)
-
-
-def layer_owners(model: Model, layers: Collection[str]) -> dict[str, str]:
-    """Which of the original model's `layers` owns each tensor that a runtime may name a node after."""
-    return {tensor: layer_name(name, layers) for tensor, name in graph.layer_owners(model).items()}
-
-
 def _with_shapes_from_a_run(model: Model) -> Model:
     probe, names = graph.shape_probe(model.program, model.shapes)
     try:

@@ -19,6 +19,7 @@ from convprof import (
     execution,
     fitting,
     judgement,
+    layering,
     planning,
     rewriting,
     runtime,
@@ -40,13 +41,12 @@ from convprof.records.files import encode
 from convprof.records.plan import Emission, Plan
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
-from convprof.records.run import FittedLayer, LayerChange, Rewriting, Run, Stage
+from convprof.records.run import FittedLayer, Rewriting, Run, Stage
 from convprof.reporting import render_run
 from convprof.runtime import RunOptions
 
 DEFAULT_FORMS = ("depthwise-pointwise",)
 _ONE_THREAD = RunOptions()
-_PROFILED_RUNS = 20
 _MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
 
 WEIGHTS_ONLY = Remark(
@@ -233,7 +233,12 @@ def optimize(
         if judged is not None:
             fidelity = _compare(opened, Path(model), folder / _MODEL, judged, metric, options, progress)
         watch.stage("verify", judged, fidelity.metric.after if fidelity and fidelity.metric else None)
-        benchmark = _benchmark(opened, written, before, batches, iterations, options, seed, progress)
+        feeds = execution.first_feeds(opened, batches, seed)
+        pair = [(Path(each.file.path), each.file.sha256) for each in (opened, written)]
+        benchmark = benchmarking.measure(
+            pair, [feeds, feeds], options=options, iterations=iterations, seed=seed, progress=progress
+        )
+        benchmark = layering.profile(benchmark, (opened, written), before, feeds, options)
         watch.stage("bench")
         run = Run(
             schema="convprof.run/1",
@@ -243,7 +248,7 @@ def optimize(
             analysis_after=_at(after, final / _MODEL),
             plan=plan,
             fits=_summaries(fitted),
-            layers=_changes(before, after, benchmark),
+            layers=layering.changes(before, after, benchmark),
             fidelity=fidelity,
             benchmark=_renamed(benchmark, final / _MODEL),
             stages=watch.stages,
@@ -343,61 +348,6 @@ def _compare(
         progress=progress,
         total=kept.count,
     )
-
-
-def _benchmark(
-    before: Model,
-    after: Model,
-    counted: Analysis,
-    batches: Batches | None,
-    iterations: int,
-    options: RunOptions,
-    seed: int,
-    progress: Progress,
-) -> Benchmark:
-    """Times of both models on the same inputs, with a profile by layer of each."""
-    feeds = execution.first_feeds(before, batches, seed)
-    paths = [Path(model.file.path) for model in (before, after)]
-    benchmark = benchmarking.measure(
-        [(paths[0], before.file.sha256), (paths[1], after.file.sha256)],
-        [feeds, feeds],
-        options=options,
-        iterations=iterations,
-        seed=seed,
-        progress=progress,
-    )
-    names = [conv.name for conv in counted.convs]
-    profiled = tuple(
-        msgspec.structs.replace(
-            times,
-            layers_ms=runtime.layer_times(
-                runtime.profile_nodes(path, feeds, options, _PROFILED_RUNS), names, execution.layer_owners(model, names)
-            ),
-        )
-        for times, path, model in zip(benchmark.models, paths, (before, after), strict=True)
-    )
-    return msgspec.structs.replace(benchmark, models=profiled)
-
-
-def _changes(before: Analysis, after: Analysis, benchmark: Benchmark) -> tuple[LayerChange, ...]:
-    """Every conv before, and what stands in its place after."""
-    old_times, new_times = (times.layers_ms for times in benchmark.models)
-    names = {conv.name for conv in before.convs}
-    changes = []
-    for conv in before.convs:
-        heirs = [c for c in after.convs if execution.layer_name(c.name, names) == conv.name]
-        changes.append(
-            LayerChange(
-                name=conv.name,
-                macs_before=conv.macs or 0,
-                macs_after=sum(c.macs or 0 for c in heirs),
-                parameters_before=conv.parameters,
-                parameters_after=sum(c.parameters for c in heirs),
-                latency_before_ms=old_times.get(conv.name),
-                latency_after_ms=new_times.get(conv.name),
-            )
-        )
-    return tuple(changes)
 
 
 def _at(counted: Analysis, path: Path) -> Analysis:

@@ -21,8 +21,6 @@ from convprof.execution import (
     example_feeds,
     first_feeds,
     fixed_batch,
-    layer_name,
-    layer_owners,
     load,
     settle,
     usable_samples,
@@ -284,24 +282,3 @@ def test_the_first_samples_are_fed_where_they_fit(tmp_path: Path) -> None:
     wide = settle(load(tmp_path / "model.onnx"), {"x": (9, 3, 8, 8)}, {}, {})
     assert first_feeds(wide, data, 0)["x"].shape == (9, 3, 8, 8)
     assert first_feeds(model, None, 0)["x"].shape == (1, 3, 8, 8)
-
-
-@pytest.mark.parametrize(
-    ("node", "layer"),
-    [
-        ("a", "a"),
-        ("a/convprof/0/depthwise", "a"),
-        ("a/convprof/0/depthwise_2", "a"),
-        ("b/convprof/0/pointwise", "b/convprof/0/pointwise"),
-        ("b/convprof/0/pointwise/convprof/1/conv", "b/convprof/0/pointwise"),
-        ("new", "new"),
-    ],
-)
-def test_nodes_know_their_layers(node: str, layer: str) -> None:
-    assert layer_name(node, {"a", "b/convprof/0/pointwise"}) == layer
-
-
-def test_tensors_know_their_layers(tmp_path: Path) -> None:
-    model, _ = network("residual", tmp_path)
-    owners = layer_owners(model, {"a", "b", "c", "d", "y"})
-    assert owners == {"a": "a", "r": "a", "b": "b", "s": "b", "c": "c", "d": "d", "y": "y"}
