@@ -150,9 +150,9 @@ class Walk:
                 chunk.update(session.run({name: chunk[name] for name in segment.inputs}))
         return (chunk[value] for chunk in self._chunks)
 
-    def join(self, name: str, pending: Collection[str]) -> graph.Join | None:
-        """The Add behind the conv called `name` whose other operand depends on none of the `pending` convs."""
-        return graph.joining_add(self._convs[name], [self._convs[each] for each in pending])
+    def target(self, name: str, pending: Collection[str]) -> graph.Target:
+        """What the response of the conv called `name` goes into, apart from what needs one of the `pending` convs."""
+        return graph.target_of(self._convs[name], [self._convs[each] for each in pending])
 
     def replace(self, name: str, arrangement: Arrangement) -> None:
         """Put `arrangement` in the place of a conv that the walk has not passed."""

@@ -22,6 +22,7 @@ from convprof.errors import DataError
 from convprof.records.convs import ConvSpec
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 _ROUNDING = float(np.finfo(np.float32).eps) ** 2
 
 
@@ -58,6 +59,23 @@ class Moments:
         bias: Array = self.response_mean - kernel.reshape(len(self.cross), -1) @ self.patch_mean
         return bias
 
+    def shifted(self, rows: Rows, shift: Floats) -> Moments:
+        """Moments of the same problem with `shift` (n, N), known at `rows` only, added to the targets."""
+        mean = shift.mean(axis=0, dtype=np.float64)
+        # A shift about its mean needs no patches about theirs.
+        cross = ((shift - mean.astype(np.float32)).T @ rows.patches).astype(np.float64) / len(shift)
+        gained = np.var(rows.responses + shift, axis=0, dtype=np.float64).sum()
+        gained -= np.var(rows.responses, axis=0, dtype=np.float64).sum()
+        return Moments(
+            self.count,
+            self.patch_mean,
+            self.response_mean + mean,
+            self.covariance,
+            self.cross + cross,
+            # An estimate from some rows must not push the error below 0: a power too large does no harm.
+            self.power + max(float(gained), 0.0),
+        )
+
     def ridged(self, kernel: Array, relative: float) -> Moments:
         """Moments of the same problem plus a pull towards `kernel`: + ridge |W' - W|^2.
 
@@ -79,11 +97,20 @@ class Moments:
         )
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Sampled positions one by one, float32: patches (n, M k), target responses (n, N), and what is added to them."""
+
+    patches: Floats
+    responses: Floats
+    others: Floats
+
+
 class Gatherer:
     """Adds up the moments of one conv batch by batch, in float64, at positions sampled from a seed."""
 
-    def __init__(self, spec: ConvSpec, positions: int, seed: int) -> None:
-        """Sample `positions` output positions of each input of `spec`."""
+    def __init__(self, spec: ConvSpec, positions: int, seed: int, *, keep_every: int | None = None) -> None:
+        """Sample `positions` output positions of each input of `spec`; `keep_every` n-th row is kept as it is."""
         self._spec = spec
         self._positions = positions
         self._random = np.random.default_rng(seed)
@@ -95,12 +122,32 @@ class Gatherer:
         self._response_patch = np.zeros((response, patch))
         self._response_power = 0.0
         self._origin: tuple[Array, Array] | None = None
+        self._keep_every = keep_every
+        self._kept: list[Rows] = []
 
-    def add(self, inputs: NDArray[np.generic], responses: NDArray[np.generic]) -> None:
-        """Add inputs (n, M, *input size) and their target responses (n, N, *output size)."""
+    def add(
+        self,
+        inputs: NDArray[np.generic],
+        responses: NDArray[np.generic],
+        others: NDArray[np.generic] | None = None,
+    ) -> None:
+        """Add inputs (n, M, *input size) and their target responses (n, N, *output size).
+
+        `others`, shaped as the responses, is what the network adds to a response afterwards; it is kept, not fitted.
+        """
         sample, place = self._positions_in(len(inputs), responses.shape[2:])
         columns = np.moveaxis(responses, 1, -1)[(sample, *place)].astype(np.float64)
-        self._add(patches(inputs, self._spec, sample, place), columns)
+        rows = patches(inputs, self._spec, sample, place)
+        if self._keep_every is not None:
+            added = np.zeros_like(columns) if others is None else np.moveaxis(others, 1, -1)[(sample, *place)]
+            each = slice(None, None, self._keep_every)
+            self._kept.append(Rows(*(array[each].astype(np.float32) for array in (rows, columns, added))))
+        self._add(rows, columns)
+
+    def rows(self) -> Rows:
+        """The rows that were kept, in the order in which they were added."""
+        kept = [(each.patches, each.responses, each.others) for each in self._kept]
+        return Rows(*(np.concatenate(arrays) for arrays in zip(*kept, strict=True)))
 
     def add_inputs(self, inputs: NDArray[np.generic], kernel: Array, bias: NDArray[np.generic] | None) -> None:
         """Add inputs (n, M, *input size) whose targets are the responses of the dense conv itself."""

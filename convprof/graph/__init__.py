@@ -3,7 +3,7 @@
 from convprof.graph.convs import ConvNode, find_convs
 from convprof.graph.emission import replace_conv
 from convprof.graph.folding import fold_batch_norm
-from convprof.graph.joins import Join, joining_add
+from convprof.graph.joins import Target, target_of
 from convprof.graph.loading import read
 from convprof.graph.model import Model, Program
 from convprof.graph.naming import Names
@@ -16,11 +16,11 @@ from convprof.graph.work import Work, conv_weights, conv_work, measure_work
 __all__ = [
     "ConvNode",
     "Cutter",
-    "Join",
     "Model",
     "Names",
     "Program",
     "Segment",
+    "Target",
     "Work",
     "bind_inputs",
     "conv_weights",
@@ -29,7 +29,6 @@ __all__ = [
     "find_convs",
     "fold_batch_norm",
     "infer",
-    "joining_add",
     "layer_owners",
     "measure_work",
     "needs_probe",
@@ -38,4 +37,5 @@ __all__ = [
     "save",
     "serialized",
     "shape_probe",
+    "target_of",
 ]

@@ -1,4 +1,4 @@
-"""Where a conv's output is added to another path of the network, as at the end of a residual block."""
+"""What a conv's response goes into: itself, or the sum with another path as at the end of a residual block."""
 
 from __future__ import annotations
 
@@ -7,24 +7,39 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from convprof.graph.activations import Range, passed_range
 from convprof.graph.convs import ConvNode
 from convprof.graph.segments import sources
 from convprof.graph.weights import is_constant
 
 
 @dataclass(frozen=True)
-class Join:
-    """The Add that alone reads a conv's output: the name of its other operand and of the sum."""
+class Target:
+    """The value called `total` is the conv's response, plus the value called `other` where that is not None.
 
-    other: str
-    total: str
-
-
-def joining_add(conv: ConvNode, pending: Collection[ConvNode]) -> Join | None:
-    """The join behind `conv` whose other operand depends on none of the `pending` convs, if there is one.
-
-    Both operands must have the same shape: a broadcast Add is no join of two paths.
+    `passed` is the range that an activation right behind the total lets through, None where there is none.
     """
+
+    total: str
+    other: str | None
+    passed: Range | None
+
+
+def target_of(conv: ConvNode, pending: Collection[ConvNode]) -> Target:
+    """The sum that `conv` alone feeds and whose other operand depends on none of the `pending` convs, else its output.
+
+    Both operands of the sum must have the same shape: a broadcast Add is no join of two paths.
+    """
+    output = conv.node.outputs[0]
+    joined = _joined(conv, pending)
+    if joined is None:
+        return Target(conv.output_name, None, passed_range(output, conv.model))
+    total, other = joined
+    return Target(str(total.name), str(other.name), passed_range(total, conv.model))
+
+
+def _joined(conv: ConvNode, pending: Collection[ConvNode]) -> tuple[ir.Value, ir.Value] | None:
+    """The sum and its other operand."""
     output = conv.node.outputs[0]
     uses = list(output.uses())
     if len(uses) != 1 or output.is_graph_output():
@@ -33,12 +48,11 @@ def joining_add(conv: ConvNode, pending: Collection[ConvNode]) -> Join | None:
     if add.op_type != "Add" or add.domain != "" or add.graph is not conv.node.graph:
         return None
     other = add.inputs[1 - uses[0].idx]
-    shapes = conv.model.shapes
-    if other is None or is_constant(other) or shapes.get(str(other.name)) != conv.output_shape:
+    if other is None or is_constant(other) or conv.model.shapes.get(str(other.name)) != conv.output_shape:
         return None
     if _ancestors(other) & {each.node for each in pending}:
         return None
-    return Join(str(other.name), str(add.outputs[0].name))
+    return add.outputs[0], other
 
 
 def _ancestors(value: ir.Value) -> set[ir.Node]:

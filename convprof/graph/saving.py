@@ -57,9 +57,11 @@ def _note(plan: Plan) -> str:
 
 def _write(program: ir.Model, path: Path) -> None:
     tensors = [v.const_value for g in program.graphs() for v in g.initializers.values() if v.const_value is not None]
-    external = any(isinstance(tensor, ir.ExternalTensor) for tensor in tensors)
-    if external or sum(tensor.nbytes for tensor in tensors) > _LARGEST:
-        ir.save(program, path, external_data=f"{path.name}.data")
+    taken = {str(tensor.location) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    if taken or sum(tensor.nbytes for tensor in tensors) > _LARGEST:
+        name = f"{path.name}.data"
+        # The original's own data must survive even where it is called as ours would be.
+        ir.save(program, path, external_data=f"{path.name}.converted.data" if name in taken else name)
     else:
         path.write_bytes(serialized(program))
 

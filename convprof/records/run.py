@@ -25,7 +25,8 @@ class Stage(msgspec.Struct, frozen=True):
 class FittedLayer(msgspec.Struct, frozen=True):
     """How well one replaced layer reproduces the original's response on the calibration inputs.
 
-    Errors are relative squared errors as in `Candidate`; `error_weights` is that of the weights-only factors.
+    Errors are relative squared errors as in `Candidate`, behind the activation where one follows; `error_weights` is
+    that of the weights-only factors.
     """
 
     name: str

@@ -1,0 +1,69 @@
+"""What a conv's response goes into: its own output or a sum, and what the activation behind that lets through."""
+
+from __future__ import annotations
+
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from convprof.execution import load, settle
+from convprof.graph import Target, find_convs, target_of
+
+WEIGHTS = {
+    "w": np.ones((4, 4, 3, 3), np.float32),
+    "zero": np.float32(0),
+    "six": np.float32(6),
+    "bias": np.ones((1, 4, 1, 1), np.float32),
+}
+
+
+def target(folder: Path, body: str, *, opset: int = 17, pending: tuple[str, ...] = ("a",)) -> Target:
+    """The target of the conv that makes `a`, all convs in `pending` being still to be replaced."""
+    text = (
+        f'<ir_version: 8, opset_import: ["": {opset}]>\ng (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y) {{ {body} }}'
+    )
+    proto = onnx.parser.parse_model(text.replace("C(", "Conv <pads = [1, 1, 1, 1]> ("))
+    proto.graph.initializer.extend(numpy_helper.from_array(np.asarray(v), name) for name, v in WEIGHTS.items())
+    path = folder / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    convs = {conv.output_name: conv for conv in find_convs(settle(load(path), {}, {}, {}))}
+    return target_of(convs["a"], [convs[name] for name in pending])
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("a = C(x, w) y = Relu(a)", Target("a", None, (0.0, inf))),
+        ("a = C(x, w) y = Clip(a, zero, six)", Target("a", None, (0.0, 6.0))),
+        ("a = C(x, w) y = Clip(a, zero)", Target("a", None, (0.0, inf))),
+        ("a = C(x, w) y = LeakyRelu(a)", Target("a", None, None)),
+        ("a = C(x, w) r = Relu(a) y = Add(r, a)", Target("a", None, None)),
+        ("a = C(x, w) r = Relu(a) s = Relu(a) y = Add(r, s)", Target("a", None, (0.0, inf))),
+        ("a = C(x, w) s = Add(a, x) y = Relu(s)", Target("s", "x", (0.0, inf))),
+        ("a = C(x, w) s = Add(x, a) y = LeakyRelu(s)", Target("s", "x", None)),
+        ("a = C(x, w) s = Add(a, bias) y = Relu(s)", Target("a", None, None)),
+        ("a = C(x, w) m = GlobalAveragePool(x) s = Add(a, m) y = Relu(s)", Target("a", None, None)),
+    ],
+)
+def test_targets(tmp_path: Path, body: str, expected: Target) -> None:
+    assert target(tmp_path, body) == expected
+
+
+def test_a_path_that_still_has_a_conv_to_replace_is_no_fixed_operand(tmp_path: Path) -> None:
+    body = "a = C(x, w) b = C(x, w) s = Add(a, b) y = Relu(s)"
+    assert target(tmp_path, body, pending=("a", "b")) == Target("a", None, None)
+    assert target(tmp_path, body, pending=("a",)) == Target("s", "b", (0.0, inf))
+
+
+def test_bounds_that_vary_are_no_range(tmp_path: Path) -> None:
+    body = "a = C(x, w) m = ReduceMax <keepdims = 0> (x) y = Clip(a, zero, m)"
+    assert target(tmp_path, body) == Target("a", None, None)
+
+
+def test_bounds_were_attributes_once(tmp_path: Path) -> None:
+    body = "a = C(x, w) y = Clip <min = 0.0, max = 6.0> (a)"
+    assert target(tmp_path, body, opset=9) == Target("a", None, (0.0, 6.0))
