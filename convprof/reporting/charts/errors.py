@@ -22,9 +22,9 @@ def errors(fits: tuple[FittedLayer, ...]) -> Chart | None:
     missing = len(fits) - len(known)
     return Chart(
         title="Output error by layer",
-        reading="How far each replaced layer's output is from the original's on the calibration inputs: 0.01 is one "
-        "percent of its variance, 1 is as bad as printing the mean. The further the fitted dot lies to the left of the "
-        "hollow one, the more the data helped.",
+        reading="How far each replaced layer's output is from the original's on the calibration inputs, behind the "
+        "activation where one follows: 0.01 is one percent of its variance, 1 is as bad as the mean alone. The further "
+        "the fitted dot lies to the left of the hollow one, the more the data helped.",
         axis="relative squared error of the output, logarithmic",
         ticks=scale.ticks(wording.round_number),
         keys=(Key("after", "fitted to data"), Key("weights", "weights only", hollow=True)),
