@@ -57,6 +57,7 @@ WEIGHTS_ONLY = Remark(
 _NO_LABELS = Remark(
     "no-labels", "no --labels: the outputs are compared with the original's, how right they are is not known"
 )
+_NO_FEWER_MACS = Remark("no-fewer-macs", "at this rank the new convolutions cost as much as the old ones, or more")
 _JUDGED_ON_CALIBRATION = Remark(
     "judged-on-calibration",
     "no --eval data: the outputs are compared on the calibration inputs, which flatters the converted model",
@@ -112,6 +113,8 @@ def rewrite(
     else:
         convs = planning.select(counted, only, skip)
         chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
+        if (chosen.predicted.macs or 0) >= counted.totals.macs:
+            notices.append(_NO_FEWER_MACS)
     if batches is None or init == "weights":
         notices.append(WEIGHTS_ONLY)
     prepared = rewriting.prepare(opened, chosen)

@@ -52,7 +52,7 @@ Exit code 1 means: done, and the result is not worth having; the report says why
     multiple=True,
     default=("depthwise-pointwise",),
     show_default=True,
-    help="Forms that may be used; repeatable.",
+    help="Forms that may be used: depthwise-pointwise, pointwise-depthwise, spatial; repeatable.",
 )
 @only_skip_options
 @shape_options

@@ -181,6 +181,14 @@ def test_rewrite_then_verify(tmp_path: Path, capsys: Capture, form: str, emissio
     assert {path.name for path in out.parent.iterdir()} == {"out.onnx"}
 
 
+@pytest.mark.parametrize(("rank", "dearer"), [(1, False), (9, True)])
+def test_a_rank_that_saves_nothing_is_said(tmp_path: Path, capsys: Capture, rank: int, dearer: bool) -> None:
+    arguments = ("--form", "depthwise-pointwise", "--rank", str(rank), "--only", "features.3.conv")
+    result = convprof(capsys, "rewrite", SAMPLES / "digits_vgg.onnx", "-o", tmp_path / "o.onnx", *arguments)
+    assert result.code == 0
+    assert ("cost as much as the old ones" in result.err) == dearer
+
+
 def test_only_and_skip(tmp_path: Path, capsys: Capture) -> None:
     model = small_model(tmp_path)
 
