@@ -69,7 +69,7 @@ def _rows(responses: Array) -> Array:
     return np.moveaxis(responses, 1, -1).reshape(-1, responses.shape[1])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(geometries())
 def test_patches_are_those_of_a_naive_loop(geometry: tuple[ConvSpec, tuple[int, ...]]) -> None:
     spec, size = geometry
@@ -128,7 +128,7 @@ def test_inputs_alone_are_answered_by_the_kernel() -> None:
     np.testing.assert_allclose(moments.best_bias(kernel), bias)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 1000))
 def test_error_is_that_of_the_residuals_and_no_bias_does_better(seed: int) -> None:
     inputs, responses = _data(3, seed)

@@ -123,7 +123,7 @@ def _check_whole(analysis: Analysis, plan: Plan) -> None:
 
 
 class TestSolve:
-    @settings(deadline=None, max_examples=80)
+    @settings(max_examples=80)
     @given(st.integers(0, 10**6), st.integers(1, 4), st.floats(0, 1), st.sampled_from((1.0, 1e-9, 1e9)))
     def test_it_is_the_best_of_all_choices(self, seed: int, layers: int, tightness: float, unit: float) -> None:
         """Random MACs and errors, in any unit of error, against trying every combination."""

@@ -36,7 +36,7 @@ CONTENTS = {suffix: _content(suffix) for suffix in (".npz", ".npy", ".png", ".bm
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", CONTENTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damage_ends_in_a_data_error(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     content = bytearray(CONTENTS[suffix])

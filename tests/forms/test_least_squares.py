@@ -18,7 +18,7 @@ def _normal(size: int, rank: int, seed: int, spread: float = 1.0) -> Array:
     return features.T @ features
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 12), st.integers(0, 999), st.sampled_from((1.0, 1e3, 1e6)), st.sampled_from((1e-40, 1.0, 1e40)))
 def test_solve_recovers_the_solution_at_any_scale(size: int, seed: int, spread: float, scale: float) -> None:
     normal = scale * _normal(size, 3 * size, seed, spread)
@@ -26,7 +26,7 @@ def test_solve_recovers_the_solution_at_any_scale(size: int, seed: int, spread: 
     np.testing.assert_allclose(solve(normal, wanted @ normal), wanted, rtol=1e-3, atol=1e-3)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(2, 12), st.integers(0, 999))
 def test_solve_meets_singular_systems_that_have_a_solution(size: int, seed: int) -> None:
     normal = _normal(size, size // 2, seed)
@@ -45,7 +45,7 @@ def test_a_matrix_that_rounding_made_indefinite_is_solved_all_the_same() -> None
     assert np.isfinite(solve(normal, np.array([[1.0, 1.0]]))).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 8), st.integers(0, 999), st.sampled_from((1e-40, 1.0, 1e40)))
 def test_inverse_inverts_batches(size: int, seed: int, scale: float) -> None:
     batch = scale * np.stack([_normal(size, 4 * size, seed + i) for i in range(3)])
@@ -61,7 +61,7 @@ def test_inverse_of_nothing_is_nothing() -> None:
     np.testing.assert_allclose(found[2], np.diag([1.0, 1e9]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 10), st.integers(1, 10), st.integers(0, 999))
 def test_conjugate_gradients_never_raise_the_objective(size: int, rank: int, seed: int) -> None:
     normal = _normal(size, rank, seed, 1e4)

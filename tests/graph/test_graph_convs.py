@@ -17,7 +17,7 @@ from convprof.errors import ModelError
 from convprof.graph import find_convs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"]),
     st.tuples(st.integers(5, 12), st.integers(5, 12)),

@@ -208,7 +208,7 @@ def test_a_tensor_whose_data_and_shape_disagree_is_refused_when_read(tmp_path: P
             conv.kernel()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_damaged_files_raise_nothing_but_our_errors(data: st.DataObject) -> None:
     model = build(

@@ -11,7 +11,7 @@ from sites import Case
 from convprof.forms import FORMS
 from convprof.records.factors import Factors
 
-_LAW = settings(deadline=None, max_examples=300)
+_LAW = settings(max_examples=300)
 _SCALES = (1e-20, 1.0, 1e20)
 
 

@@ -29,7 +29,7 @@ def _errors(case: Case, moments: Moments, sweeps: tuple[int, ...]) -> list[float
     return errors
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 @given(sites.cases(), st.sampled_from(sites.INPUTS), st.sampled_from(sites.RESPONSES), st.booleans())
 def test_no_sweep_ever_raises_the_error(case: Case, inputs: str, responses: str, ridged: bool) -> None:
     moments = sites.moments_of(case, inputs, responses)
@@ -40,7 +40,7 @@ def test_no_sweep_ever_raises_the_error(case: Case, inputs: str, responses: str,
     assert all(after <= before for before, after in pairwise(errors))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(sites.cases(), st.sampled_from(("constant", "constant and large", "zero")))
 def test_data_that_says_nothing_leaves_the_kernel_alone(case: Case, inputs: str) -> None:
     """Padding makes constants vary at the border: only unpadded convs see nothing at all."""
@@ -62,7 +62,7 @@ def test_data_that_says_nothing_leaves_the_kernel_alone(case: Case, inputs: str)
     np.testing.assert_allclose(fitted, kernel, atol=1e-5 * np.abs(kernel).max())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(sites.cases())
 def test_a_fit_on_white_inputs_starts_where_the_weights_alone_end(case: Case) -> None:
     """With S = 1 the objective is the Frobenius norm, in which the truncated SVD is already the best."""
@@ -108,7 +108,7 @@ def test_no_sweeps_change_nothing(name: str) -> None:
     assert case.form.fit(sites.moments_of(case, "white", "of the kernel"), spec, start, 0) is start
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(sites.cases(), st.sampled_from((1e-20, 1e20)), st.sampled_from((1e-10, 1e10)))
 def test_scale_does_not_matter(case: Case, weights: float, inputs: float) -> None:
     """Kernel and inputs in other units: the same relative error after the same sweeps."""

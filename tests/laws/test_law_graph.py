@@ -56,7 +56,7 @@ def _model(case: Case, bias: Array | None) -> onnx.ModelProto:
 def test_the_graph_written_is_the_composed_kernel_in_onnxruntime_and_in_the_reference(
     name: str, emission: Emission
 ) -> None:
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(sites.cases(name), st.booleans())
     def law(case: Case, with_bias: bool) -> None:
         bias = np.random.default_rng(case.seed).standard_normal(case.spec.out_channels) if with_bias else None

@@ -10,7 +10,7 @@ from convprof.forms import FORMS, common_refusal
 from convprof.macs import chain_macs, chain_parameters, conv_macs, conv_parameters
 from convprof.records.convs import ConvSite, ConvSpec
 
-_LAW = settings(deadline=None, max_examples=300)
+_LAW = settings(max_examples=300)
 
 
 @_LAW
@@ -24,7 +24,7 @@ def test_every_rank_offered_is_cheaper_than_the_dense_conv_and_dearer_than_the_o
     assert all(1 <= r <= top for rank in ranks for r, top in zip(rank, case.full, strict=True))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(sites.cases())
 def test_macs_are_those_counted_one_by_one(case: Case) -> None:
     size, counted = case.site.input_size, 0
