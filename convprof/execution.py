@@ -160,7 +160,7 @@ class Walk:
 
     def forget(self) -> None:
         """Drop every value that no node ahead reads."""
-        unneeded = [name for name in self._chunks[0] if self._cutter.forgettable(name)]
+        unneeded = self._cutter.forget()
         for chunk in self._chunks:
             for name in unneeded:
                 del chunk[name]

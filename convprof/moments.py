@@ -12,7 +12,7 @@ and the error of a kernel W (N x M k) with its best bias c = E y - W E p is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -23,6 +23,9 @@ from convprof.records.convs import ConvSpec
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
+RIDGE = 1e-4
+"""How strongly fits pull towards the original kernel, as a share of mean(diag S)."""
+
 _ROUNDING = float(np.finfo(np.float32).eps) ** 2
 
 
@@ -66,15 +69,9 @@ class Moments:
         cross = ((shift - mean.astype(np.float32)).T @ rows.patches).astype(np.float64) / len(shift)
         gained = np.var(rows.responses + shift, axis=0, dtype=np.float64).sum()
         gained -= np.var(rows.responses, axis=0, dtype=np.float64).sum()
-        return Moments(
-            self.count,
-            self.patch_mean,
-            self.response_mean + mean,
-            self.covariance,
-            self.cross + cross,
-            # An estimate from some rows must not push the error below 0: a power too large does no harm.
-            self.power + max(float(gained), 0.0),
-        )
+        # An estimate from some rows must not push the error below 0: a power too large does no harm.
+        power = self.power + max(float(gained), 0.0)
+        return replace(self, response_mean=self.response_mean + mean, cross=self.cross + cross, power=power)
 
     def ridged(self, kernel: Array, relative: float) -> Moments:
         """Moments of the same problem plus a pull towards `kernel`: + ridge |W' - W|^2.
@@ -87,13 +84,11 @@ class Moments:
         size = len(self.covariance)
         rounding = _ROUNDING * float(self.patch_mean @ self.patch_mean) / size
         ridge = max(relative * float(np.trace(self.covariance)) / size, rounding) or 1.0
-        return Moments(
-            self.count,
-            self.patch_mean,
-            self.response_mean,
-            self.covariance + ridge * np.eye(size),
-            self.cross + ridge * flat,
-            self.power + ridge * float(np.sum(flat**2)),
+        return replace(
+            self,
+            covariance=self.covariance + ridge * np.eye(size),
+            cross=self.cross + ridge * flat,
+            power=self.power + ridge * float(np.sum(flat**2)),
         )
 
 

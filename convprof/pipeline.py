@@ -31,7 +31,7 @@ from convprof.data import Batches, open_data
 from convprof.errors import UsageError
 from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged, write_text
-from convprof.graph import Model
+from convprof.graph import Model, declared_inputs
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.cost import Cost
@@ -115,10 +115,11 @@ def rewrite(
         chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
         if (chosen.predicted.macs or 0) >= counted.totals.macs:
             notices.append(_NO_FEWER_MACS)
-    if batches is None or init == "weights":
+    seen = None if init == "weights" else batches
+    if seen is None:
         notices.append(WEIGHTS_ONLY)
     prepared = rewriting.prepare(opened, chosen)
-    fitted = _fit(prepared, chosen, None if init == "weights" else batches, options, seed, progress)
+    fitted = _fit(prepared, chosen, seen, options, seed, progress)
     with staged(Path(output).parent) as folder:
         rewriting.rewrite(prepared, chosen, fitted, folder / Path(output).name)
     return Rewriting(str(output), chosen, _summaries(fitted), tuple(notices))
@@ -301,7 +302,7 @@ def _judged_on(
 ) -> Batches | None:
     """The data to compare the outputs on."""
     if evaluation is not None:
-        declared = execution.load(Path(opened.file.path)).inputs
+        declared = declared_inputs(opened.program)
         return open_data(evaluation, declared, preprocess=preprocess, labels=labels)
     if labels is not None:
         raise UsageError("--labels", "labels belong to evaluation data, and there is none", "give --eval DATA too")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from convprof.errors import PlanError
-from convprof.forms import FORMS
+from convprof.forms import FORMS, Form
 from convprof.macs import chain_macs, chain_parameters
 from convprof.records.analysis import Analysis, ConvReport
 from convprof.records.convs import ConvSite, ConvSpec, Rank
@@ -43,16 +43,14 @@ def uniform(
 
     Raises PlanError for a form, rank or emission that does not exist, or that suits none of the convs.
     """
-    form = FORMS.get(form_name)
-    if form is None:
-        raise PlanError(f"form {form_name!r}", "there is no such form", f"known are {', '.join(FORMS)}")
+    form = _known(form_name)
     if not rank or min(rank) < 1:
         raise PlanError(f"rank {list(rank)}", "a rank is 1 or more", "give --rank 1, 2, ...")
     written = emission or form.emissions[0]
     if written not in form.emissions:
         raise PlanError(f"emission {written!r}", f"{form_name} has {', '.join(form.emissions)}", "choose one of those")
     layers: list[PlannedLayer] = []
-    refused: dict[str, Remark] = {}
+    refused = _left_out(analysis, convs)
     for conv in convs:
         refusal = form.applies(_site(conv).spec)
         if refusal is not None:
@@ -78,18 +76,16 @@ def solve(analysis: Analysis, convs: Sequence[ConvReport], damage: Damage, targe
     fixed = analysis.totals.macs - sum(conv.macs or 0 for conv in convs)
     chosen = _knapsack(convs, candidates, target_macs * analysis.totals.macs - fixed)
     layers = [PlannedLayer(c.name, c.form, c.rank, FORMS[c.form].emissions[0]) for c in chosen]
-    left_out = {conv.name: _SKIPPED for conv in analysis.convs if conv.name not in names}
-    return _plan(analysis, layers, Budget(target_macs), left_out, damage=float(sum(c.error for c in chosen)))
+    damaged = float(sum(c.error for c in chosen))
+    return _plan(analysis, layers, Budget(target_macs), _left_out(analysis, convs), damage=damaged)
 
 
 def require_reachable(
     analysis: Analysis, convs: Sequence[ConvReport], forms: Collection[str], target_macs: float
 ) -> None:
     """Refuse an unknown form, or a budget that the cheapest candidates do not meet; raises PlanError."""
-    for form in forms:
-        if form not in FORMS:
-            raise PlanError(f"form {form!r}", "there is no such form", f"known are {', '.join(FORMS)}")
-    cheapest = analysis.totals.macs + sum(_cheapest(conv, forms) - (conv.macs or 0) for conv in convs)
+    allowed = [_known(name) for name in forms]
+    cheapest = analysis.totals.macs + sum(_cheapest(conv, allowed) - (conv.macs or 0) for conv in convs)
     share = cheapest / max(analysis.totals.macs, 1)
     if share > target_macs:
         raise PlanError(
@@ -99,14 +95,21 @@ def require_reachable(
         )
 
 
-def _cheapest(conv: ConvReport, forms: Collection[str]) -> int:
+def _known(name: str) -> Form:
+    """The form of that name; raises PlanError where there is none."""
+    if name not in FORMS:
+        raise PlanError(f"form {name!r}", "there is no such form", f"known are {', '.join(FORMS)}")
+    return FORMS[name]
+
+
+def _cheapest(conv: ConvReport, forms: Sequence[Form]) -> int:
     """MACs of the conv's cheapest candidate, itself included."""
     site = _site(conv)
     costs = [
-        chain_macs(FORMS[name].chain(site.spec, rank), site)
-        for name in forms
-        if FORMS[name].applies(site.spec) is None
-        for rank in FORMS[name].ranks(site)
+        chain_macs(form.chain(site.spec, rank), site)
+        for form in forms
+        if form.applies(site.spec) is None
+        for rank in form.ranks(site)
     ]
     return min([conv.macs or 0, *costs])
 
@@ -186,7 +189,9 @@ def _plan(
     """The record, with a reason for every conv that stays and the cost that follows from the choice."""
     planned = {layer.name: layer for layer in layers}
     kept = [
-        KeptLayer(conv.name, _why_kept(conv, budget, refused)) for conv in analysis.convs if conv.name not in planned
+        KeptLayer(conv.name, conv.reason or refused.get(conv.name, _KEPT))
+        for conv in analysis.convs
+        if conv.name not in planned
     ]
     macs, parameters = analysis.totals.macs, analysis.totals.parameters
     for conv in analysis.convs:
@@ -204,10 +209,10 @@ def _plan(
     )
 
 
-def _why_kept(conv: ConvReport, budget: Budget, refused: Mapping[str, Remark]) -> Remark:
-    if conv.reason is not None:
-        return conv.reason
-    return refused.get(conv.name) or (_SKIPPED if budget.target_macs is None else _KEPT)
+def _left_out(analysis: Analysis, convs: Sequence[ConvReport]) -> dict[str, Remark]:
+    """The reason for every conv that is not among the chosen `convs`."""
+    names = {conv.name for conv in convs}
+    return {conv.name: _SKIPPED for conv in analysis.convs if conv.name not in names}
 
 
 def _cost(conv: ConvReport, layer: PlannedLayer) -> tuple[int, int]:

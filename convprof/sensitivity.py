@@ -16,7 +16,7 @@ from convprof.execution import Walk, chunks
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, find_convs
 from convprof.macs import chain_macs, chain_parameters
-from convprof.moments import Gatherer, Moments, positions_per_input
+from convprof.moments import RIDGE, Gatherer, Moments, positions_per_input
 from convprof.records.convs import ConvSite, Rank
 from convprof.records.damage import Candidate, Damage
 from convprof.records.factors import Array
@@ -24,7 +24,6 @@ from convprof.records.progress import Progress, silent
 from convprof.runtime import RunOptions
 
 _SWEEPS = 1
-_RIDGE = 1e-4
 _ROWS_PER_UNKNOWN = 10
 
 
@@ -75,7 +74,7 @@ class _FittedError:
     def __init__(self, kernel: Array, moments: Moments) -> None:
         self._kernel = kernel
         self._moments = moments
-        self._ridged = moments.ridged(kernel, _RIDGE)
+        self._ridged = moments.ridged(kernel, RIDGE)
 
     def __call__(self, form: str, site: ConvSite, ranks: tuple[Rank, ...]) -> list[float]:
         chosen = FORMS[form]

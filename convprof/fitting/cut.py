@@ -10,6 +10,7 @@ restart when the loss rises (O'Donoghue and Candes 2015). S stays as it is, only
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,6 +30,16 @@ class CutResponse:
     rows: Rows
     passed: tuple[float, float]
 
+    @cached_property
+    def total(self) -> Floats:
+        """What the original has in front of the activation, (n, N)."""
+        return self.rows.responses + self.rows.others
+
+    @cached_property
+    def wanted(self) -> Floats:
+        """What the original has behind the activation, (n, N)."""
+        return np.clip(self.total, *self.passed)
+
     def predict(self, kernel: Array, bias: Array | None) -> Floats:
         """Responses (n, N) of a dense kernel and its bias at the rows, without what is added to them."""
         flat = kernel.reshape(len(kernel), -1).astype(np.float32)
@@ -39,14 +50,12 @@ class CutResponse:
 
     def loss(self, response: Floats) -> float:
         """Mean squared error behind the activation, summed over the channels."""
-        wanted = np.clip(self.rows.responses + self.rows.others, *self.passed)
         got = np.clip(response + self.rows.others, *self.passed)
-        return float(np.square(got - wanted).sum(axis=1).mean(dtype=np.float64))
+        return float(np.square(got - self.wanted).sum(axis=1).mean(dtype=np.float64))
 
     def relative_error(self, kernel: Array, bias: Array | None) -> float:
         """`loss` as a share of the power behind the activation; 0 where nothing varies there and nothing is lost."""
-        wanted = np.clip(self.rows.responses + self.rows.others, *self.passed)
-        power = float(np.var(wanted, axis=0, dtype=np.float64).sum())
+        power = float(np.var(self.wanted, axis=0, dtype=np.float64).sum())
         loss = self.loss(self.predict(kernel, bias))
         if power <= 0:
             return 0.0 if loss <= 0 else 1.0
@@ -55,7 +64,7 @@ class CutResponse:
     def shift(self, response: Floats) -> Floats:
         """Z - y: how far the target may move towards `response` without harm."""
         low, high = self.passed
-        total = self.rows.responses + self.rows.others
+        total = self.total
         at = response + self.rows.others
         wanted = np.where(total <= low, np.minimum(at, low), np.where(total >= high, np.maximum(at, high), total))
         moved: Floats = wanted - total

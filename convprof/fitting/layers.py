@@ -21,7 +21,7 @@ from convprof.fitting.cut import CutResponse, refine
 from convprof.fitting.plans import in_order
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, Target
-from convprof.moments import Gatherer, positions_per_input
+from convprof.moments import RIDGE, Gatherer, positions_per_input
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, FittedConv
 from convprof.records.plan import Plan, PlannedLayer
@@ -29,7 +29,6 @@ from convprof.records.progress import Progress, silent
 from convprof.runtime import RunOptions
 
 SWEEPS = 12
-RIDGE = 1e-4
 ROWS_PER_UNKNOWN = 40
 KEPT_BYTES = 1 << 28
 
@@ -61,7 +60,7 @@ def fit(
         target = student.target(layer.name, [each.name for each, _ in layers[number - 1 :]])
         result = _fit_layer(conv, layer, target, teacher, student, samples, seed + number)
         form = FORMS[layer.form]
-        student.replace(layer.name, form.arrange(result.factors, _dense(conv)[0], layer.emission))
+        student.replace(layer.name, form.arrange(result.factors, conv.known_site.spec, layer.emission))
         teacher.forget()
         student.forget()
         fitted.append(result)

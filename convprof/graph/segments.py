@@ -59,12 +59,11 @@ class Cutter:
         self._known.update(outputs)
         return Segment(serialized(model), inputs, outputs)
 
-    def forgettable(self, name: str) -> bool:
-        """Whether no node still to run reads the known value `name`."""
-        value = ir.convenience.create_value_mapping(self._program.graph, include_subgraphs=False).get(name)
-        unneeded = value is None or not self._needed_later(value, set())
-        if unneeded:
-            self._known.discard(name)
+    def forget(self) -> set[str]:
+        """Names of the known values that no node still to run reads; they are known no longer."""
+        values = ir.convenience.create_value_mapping(self._program.graph, include_subgraphs=False)
+        needed = {name for name in self._known if name in values and self._needed_later(values[name], set())}
+        unneeded, self._known = self._known - needed, needed
         return unneeded
 
     def _ahead(self, target: ir.Value) -> set[ir.Node]:
