@@ -154,6 +154,21 @@ class Walk:
         """What the response of the conv called `name` goes into, apart from what needs one of the `pending` convs."""
         return graph.target_of(self._convs[name], [self._convs[each] for each in pending])
 
+    def table(self, start: str, end: str, points: Values) -> tuple[Values, Values]:
+        """The value called `end`, a function of the one called `start` element by element, as a table.
+
+        `points` (G,) in the type of `start` and without what is twice in that type, and the values there, (G, N).
+        """
+        known = self._chunks[0][start]
+        points = np.unique(points.astype(known.dtype))
+        grid = np.broadcast_to(
+            points.reshape(-1, *(1,) * (known.ndim - 1)), (len(points), *known.shape[1:2], *(1,) * (known.ndim - 2))
+        )
+        piece = graph.between(self._model.program, (start,), (end,), {start: grid})
+        session = runtime.open_session(piece.model, self._options, what=self._model.file.path)
+        values = session.run({start: np.ascontiguousarray(grid)})[end]
+        return points, values.reshape(grid.shape[:2])
+
     def replace(self, name: str, arrangement: Arrangement) -> None:
         """Put `arrangement` in the place of a conv that the walk has not passed."""
         graph.replace_conv(self._convs[name], arrangement, self._names)

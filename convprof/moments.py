@@ -12,6 +12,7 @@ and the error of a kernel W (N x M k) with its best bias c = E y - W E p is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -40,19 +41,20 @@ class Moments:
     cross: Array
     power: float
 
-    def error(self, kernel: Array) -> float:
-        """Mean squared error of `kernel` (N, M, *kernel_shape) with its best bias, never below 0."""
+    def error(self, kernel: Array, bias: Array | None = None) -> float:
+        """Mean squared error of `kernel` (N, M, *kernel_shape) with `bias`, by default its best, never below 0."""
         flat = kernel.reshape(len(self.cross), -1)
         value = self.power - 2 * np.sum(flat * self.cross) + np.sum((flat @ self.covariance) * flat)
-        return max(float(value), 0.0)
+        off = 0.0 if bias is None else float(np.sum((self.best_bias(kernel) - bias) ** 2))
+        return max(float(value), 0.0) + off
 
-    def relative_error(self, kernel: Array) -> float:
+    def relative_error(self, kernel: Array, bias: Array | None = None) -> float:
         """`error` as a share of the response's power.
 
         A response that is constant up to the rounding of float32 has no power to share: 0 where the error is no more
         than that rounding, else 1.
         """
-        error, rounding = self.error(kernel), _ROUNDING * float(self.response_mean @ self.response_mean)
+        error, rounding = self.error(kernel, bias), _ROUNDING * float(self.response_mean @ self.response_mean)
         if self.power <= rounding:
             return 0.0 if error <= rounding else 1.0
         return error / self.power
@@ -84,12 +86,29 @@ class Moments:
         size = len(self.covariance)
         rounding = _ROUNDING * float(self.patch_mean @ self.patch_mean) / size
         ridge = max(relative * float(np.trace(self.covariance)) / size, rounding) or 1.0
+        covariance = self.covariance.copy()
+        covariance.flat[:: size + 1] += ridge
         return replace(
             self,
-            covariance=self.covariance + ridge * np.eye(size),
+            covariance=covariance,
             cross=self.cross + ridge * flat,
             power=self.power + ridge * float(np.sum(flat**2)),
         )
+
+
+def pooled(parts: Sequence[Moments]) -> Moments:
+    """The moments of all the positions behind `parts` together."""
+    count = sum(part.count for part in parts)
+    shares = [part.count / count for part in parts]
+    patch: Array = sum((s * p.patch_mean for s, p in zip(shares, parts, strict=True)), np.zeros(()))
+    response: Array = sum((s * p.response_mean for s, p in zip(shares, parts, strict=True)), np.zeros(()))
+    covariance, cross, power = np.zeros_like(parts[0].covariance), np.zeros_like(parts[0].cross), 0.0
+    for share, part in zip(shares, parts, strict=True):
+        aside, off = part.patch_mean - patch, part.response_mean - response
+        covariance += share * (part.covariance + np.outer(aside, aside))
+        cross += share * (part.cross + np.outer(off, aside))
+        power += share * (part.power + float(off @ off))
+    return Moments(count, patch, response, covariance, cross, power)
 
 
 @dataclass(frozen=True)
@@ -101,12 +120,27 @@ class Rows:
     others: Floats
 
 
-class Gatherer:
-    """Adds up the moments of one conv batch by batch, in float64, at positions sampled from a seed."""
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of all parts, one after another."""
+    fields = zip(*((part.patches, part.responses, part.others) for part in parts), strict=True)
+    return Rows(*(np.concatenate(arrays) for arrays in fields))
 
-    def __init__(self, spec: ConvSpec, positions: int, seed: int, *, keep_every: int | None = None) -> None:
-        """Sample `positions` output positions of each input of `spec`; `keep_every` n-th row is kept as it is."""
+
+class Gatherer:
+    """Adds up the moments of one conv batch by batch, at positions sampled from a seed.
+
+    Products are taken in float32 (in float64 for float64 inputs) about a point near the mean, sums in float64.
+    """
+
+    def __init__(
+        self, spec: ConvSpec, positions: int, seed: int, *, keep_every: int | None = None, layer: str = "a conv"
+    ) -> None:
+        """Sample `positions` output positions of each input of `spec`; `keep_every` n-th row is kept as it is.
+
+        `layer` is what errors call the conv.
+        """
         self._spec = spec
+        self._layer = layer
         self._positions = positions
         self._random = np.random.default_rng(seed)
         patch, response = prod(spec.weight_shape[1:]), spec.out_channels
@@ -116,7 +150,7 @@ class Gatherer:
         self._patch_patch = np.zeros((patch, patch))
         self._response_patch = np.zeros((response, patch))
         self._response_power = 0.0
-        self._origin: tuple[Array, Array] | None = None
+        self._origin: tuple[NDArray[np.floating], ...] | None = None
         self._keep_every = keep_every
         self._kept: list[Rows] = []
 
@@ -131,8 +165,8 @@ class Gatherer:
         `others`, shaped as the responses, is what the network adds to a response afterwards; it is kept, not fitted.
         """
         sample, place = self._positions_in(len(inputs), responses.shape[2:])
-        columns = np.moveaxis(responses, 1, -1)[(sample, *place)].astype(np.float64)
         rows = patches(inputs, self._spec, sample, place)
+        columns = np.moveaxis(responses, 1, -1)[(sample, *place)].astype(rows.dtype)
         if self._keep_every is not None:
             added = np.zeros_like(columns) if others is None else np.moveaxis(others, 1, -1)[(sample, *place)]
             each = slice(None, None, self._keep_every)
@@ -141,17 +175,16 @@ class Gatherer:
 
     def rows(self) -> Rows:
         """The rows that were kept, in the order in which they were added."""
-        kept = [(each.patches, each.responses, each.others) for each in self._kept]
-        return Rows(*(np.concatenate(arrays) for arrays in zip(*kept, strict=True)))
+        return joined(self._kept)
 
     def add_inputs(self, inputs: NDArray[np.generic], kernel: Array, bias: NDArray[np.generic] | None) -> None:
         """Add inputs (n, M, *input size) whose targets are the responses of the dense conv itself."""
         sample, place = self._positions_in(len(inputs), self._spec.output_size(inputs.shape[2:]))
         rows = patches(inputs, self._spec, sample, place)
-        columns = rows @ kernel.reshape(len(kernel), -1).T
-        self._add(rows, columns if bias is None else columns + bias.astype(np.float64))
+        columns = rows @ kernel.reshape(len(kernel), -1).T.astype(rows.dtype)
+        self._add(rows, columns if bias is None else columns + bias.astype(rows.dtype))
 
-    def _add(self, rows: Array, columns: Array) -> None:
+    def _add(self, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> None:
         if not len(rows):
             return
         if self._origin is None:
@@ -160,11 +193,11 @@ class Gatherer:
         rows -= self._origin[0]
         columns -= self._origin[1]
         self._count += len(rows)
-        self._patch_sum += rows.sum(axis=0)
-        self._response_sum += columns.sum(axis=0)
+        self._patch_sum += rows.sum(axis=0, dtype=np.float64)
+        self._response_sum += columns.sum(axis=0, dtype=np.float64)
         self._patch_patch += rows.T @ rows
         self._response_patch += columns.T @ rows
-        self._response_power += float(np.sum(columns**2))
+        self._response_power += float(np.sum(columns**2, dtype=np.float64))
 
     def moments(self) -> Moments:
         """The moments of everything added so far; raises DataError where there is nothing or no number in it."""
@@ -173,8 +206,7 @@ class Gatherer:
         if not np.isfinite(self._response_power + np.trace(self._patch_patch)):
             raise DataError(
                 "the calibration data",
-                f"a conv from {self._spec.in_channels} to {self._spec.out_channels} channels sees or answers NaN or "
-                "infinity",
+                f"{self._layer} sees or answers NaN or infinity",
                 "check the preprocessing, and that the original model's outputs are finite",
             )
         patch, response = self._patch_sum / self._count, self._response_sum / self._count
@@ -208,13 +240,16 @@ def positions_per_input(weight_shape: tuple[int, ...], samples: int, rows_per_un
 
 def patches(
     inputs: NDArray[np.generic], spec: ConvSpec, sample: NDArray[np.intp], place: tuple[NDArray[np.intp], ...]
-) -> Array:
-    """The patch under the kernel, (rows, M k) float64, for each output position `place` of input number `sample`."""
+) -> NDArray[np.floating]:
+    """The patch under the kernel, (rows, M k), for each output position `place` of input number `sample`.
+
+    float32, or float64 for float64 inputs.
+    """
     axes = len(spec.kernel_shape)
     pads = [(0, 0), (0, 0), *((spec.pads[i], spec.pads[axes + i]) for i in range(axes))]
     padded = np.moveaxis(np.pad(inputs, pads), 1, -1)
     channels, taps = inputs.shape[1], prod(spec.kernel_shape)
-    rows = np.empty((len(sample), channels, taps))
+    rows = np.empty((len(sample), channels, taps), np.float64 if inputs.dtype == np.float64 else np.float32)
     for number, offset in enumerate(np.ndindex(*spec.kernel_shape)):
         index = tuple(place[i] * spec.strides[i] + offset[i] * spec.dilations[i] for i in range(axes))
         rows[:, :, number] = padded[(sample, *index)]

@@ -329,7 +329,7 @@ def _fit(
 
 
 def _summaries(fitted: Sequence[FittedConv]) -> tuple[FittedLayer, ...]:
-    return tuple(FittedLayer(f.name, f.form, f.rank, f.error, f.error_weights) for f in fitted)
+    return tuple(FittedLayer(f.name, f.form, f.rank, f.error, f.error_weights, f.recipe) for f in fitted)
 
 
 def _compare(

@@ -9,28 +9,22 @@ response is fitted for what the activation lets through (see `cut`).
 
 from __future__ import annotations
 
-from itertools import repeat
-from math import prod
-
 import numpy as np
 
 from convprof.data import Batches
 from convprof.errors import PlanError
 from convprof.execution import Walk, chunks
-from convprof.fitting.cut import CutResponse, refine
+from convprof.fitting.choosing import Layer, fit_layer
+from convprof.fitting.evidence import gather
+from convprof.fitting.levels import Level
 from convprof.fitting.plans import in_order
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, Target
-from convprof.moments import RIDGE, Gatherer, positions_per_input
 from convprof.records.convs import ConvSpec
-from convprof.records.factors import Array, Factors, FittedConv
-from convprof.records.plan import Plan, PlannedLayer
+from convprof.records.factors import Array, Factors, FittedConv, Recipe
+from convprof.records.plan import Plan
 from convprof.records.progress import Progress, silent
 from convprof.runtime import RunOptions
-
-SWEEPS = 12
-ROWS_PER_UNKNOWN = 40
-KEPT_BYTES = 1 << 28
 
 
 def factor(model: Model, plan: Plan) -> tuple[FittedConv, ...]:
@@ -39,12 +33,21 @@ def factor(model: Model, plan: Plan) -> tuple[FittedConv, ...]:
     for conv, layer in in_order(model, plan):
         spec, kernel, bias = _dense(conv)
         factors = FORMS[layer.form].factor(kernel, spec, layer.rank)
-        fitted.append(FittedConv(layer.name, layer.form, layer.rank, Factors(factors.weights, bias), None, None))
+        fitted.append(
+            FittedConv(layer.name, layer.form, layer.rank, Factors(factors.weights, bias), None, None, Recipe())
+        )
     return tuple(fitted)
 
 
 def fit(
-    model: Model, plan: Plan, batches: Batches, *, options: RunOptions, seed: int, progress: Progress = silent
+    model: Model,
+    plan: Plan,
+    batches: Batches,
+    *,
+    options: RunOptions,
+    seed: int,
+    level: Level = Level.HELD_OUT,
+    progress: Progress = silent,
 ) -> tuple[FittedConv, ...]:
     """Data-aware factors of every planned layer, in the order of the graph.
 
@@ -56,55 +59,23 @@ def fit(
     teacher, student = Walk(model, feeds, options), Walk(model, feeds, options)
     samples = sum(len(next(iter(feed.values()))) for feed in feeds)
     fitted: list[FittedConv] = []
-    for number, (conv, layer) in enumerate(layers, 1):
-        target = student.target(layer.name, [each.name for each, _ in layers[number - 1 :]])
-        result = _fit_layer(conv, layer, target, teacher, student, samples, seed + number)
-        form = FORMS[layer.form]
-        student.replace(layer.name, form.arrange(result.factors, conv.known_site.spec, layer.emission))
+    for number, (conv, planned) in enumerate(layers, 1):
+        target = student.target(planned.name, [each.name for each, _ in layers[number - 1 :]])
+        if level < Level.JOINED:
+            target = Target(conv.output_name, None, None)
+        spec, kernel, _ = _dense(conv)
+        form = FORMS[planned.form]
+        layer = Layer(form, spec, kernel, form.factor(kernel, spec, planned.rank))
+        evidence = gather(conv, target, teacher, student, samples, seed + number, level)
+        factors, recipe = fit_layer(layer, evidence)
+        whole = evidence.whole
+        errors = [layer.error(whole, evidence, chain) for chain in (factors, layer.biased(layer.start, whole))]
+        fitted.append(FittedConv(planned.name, planned.form, planned.rank, factors, *errors, recipe))
+        student.replace(planned.name, form.arrange(factors, spec, planned.emission))
         teacher.forget()
         student.forget()
-        fitted.append(result)
         progress("fit", number, len(layers))
     return tuple(fitted)
-
-
-def _fit_layer(
-    conv: ConvNode, layer: PlannedLayer, target: Target, teacher: Walk, student: Walk, samples: int, seed: int
-) -> FittedConv:
-    """Closed form first; where an activation follows, then for what the activation lets through."""
-    form = FORMS[layer.form]
-    spec, kernel, _ = _dense(conv)
-    gatherer = _gather(conv, target, teacher, student, samples, seed)
-    moments = gatherer.moments()
-    start = form.factor(kernel, spec, layer.rank)
-    factors = form.fit(moments.ridged(kernel, RIDGE), spec, start, SWEEPS)
-
-    def biased(chain: Factors) -> Factors:
-        return Factors(chain.weights, moments.best_bias(form.compose(chain, spec)))
-
-    if target.passed is None:
-        errors = [moments.relative_error(form.compose(chain, spec)) for chain in (factors, start)]
-        return FittedConv(layer.name, layer.form, layer.rank, biased(factors), errors[0], errors[1])
-    cut = CutResponse(gatherer.rows(), target.passed)
-    best = refine(form, spec, kernel, moments, cut, biased(factors), ridge=RIDGE)
-    errors = [cut.relative_error(form.compose(chain, spec), chain.bias) for chain in (best, biased(start))]
-    return FittedConv(layer.name, layer.form, layer.rank, best, errors[0], errors[1])
-
-
-def _gather(conv: ConvNode, target: Target, teacher: Walk, student: Walk, samples: int, seed: int) -> Gatherer:
-    """What the layer sees in the converted network, and what it should answer there."""
-    spec = conv.known_site.spec
-    positions = positions_per_input(spec.weight_shape, samples, ROWS_PER_UNKNOWN)
-    row_bytes = 4 * (prod(spec.weight_shape[1:]) + 2 * spec.out_channels)
-    rows = samples * min(positions, prod(conv.known_site.output_size))
-    keep_every = None if target.passed is None else max(1, -(-rows * row_bytes // KEPT_BYTES))
-    gatherer = Gatherer(spec, positions, seed, keep_every=keep_every)
-    totals = teacher.reach(target.total)
-    others = repeat(None) if target.other is None else student.reach(target.other)
-    inputs = student.reach(student.conv(conv.name).input_name)
-    for seen, total, other in zip(inputs, totals, others, strict=False):
-        gatherer.add(seen, total if other is None else total - other, other)
-    return gatherer
 
 
 def _dense(conv: ConvNode) -> tuple[ConvSpec, Array, Array | None]:

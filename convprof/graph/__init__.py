@@ -9,7 +9,7 @@ from convprof.graph.model import Model, Program
 from convprof.graph.naming import Names
 from convprof.graph.owners import layer_owners
 from convprof.graph.saving import save, serialized
-from convprof.graph.segments import Cutter, Segment
+from convprof.graph.segments import Cutter, Segment, between
 from convprof.graph.shapes import bind_inputs, declared_inputs, infer, needs_probe, shape_probe
 from convprof.graph.work import Work, conv_weights, conv_work, measure_work
 
@@ -22,6 +22,7 @@ __all__ = [
     "Segment",
     "Target",
     "Work",
+    "between",
     "bind_inputs",
     "conv_weights",
     "conv_work",

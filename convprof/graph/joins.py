@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from convprof.graph.activations import Range, passed_range
+from convprof.graph.activations import activated
 from convprof.graph.convs import ConvNode
 from convprof.graph.segments import sources
 from convprof.graph.weights import is_constant
@@ -17,12 +17,12 @@ from convprof.graph.weights import is_constant
 class Target:
     """The value called `total` is the conv's response, plus the value called `other` where that is not None.
 
-    `passed` is the range that an activation right behind the total lets through, None where there is none.
+    `activated` is the value behind the activation that all readers of the total stand behind, None where there is none.
     """
 
     total: str
     other: str | None
-    passed: Range | None
+    activated: str | None
 
 
 def target_of(conv: ConvNode, pending: Collection[ConvNode]) -> Target:
@@ -33,9 +33,13 @@ def target_of(conv: ConvNode, pending: Collection[ConvNode]) -> Target:
     output = conv.node.outputs[0]
     joined = _joined(conv, pending)
     if joined is None:
-        return Target(conv.output_name, None, passed_range(output, conv.model))
+        return Target(conv.output_name, None, _name(activated(output, conv.model)))
     total, other = joined
-    return Target(str(total.name), str(other.name), passed_range(total, conv.model))
+    return Target(str(total.name), str(other.name), _name(activated(total, conv.model)))
+
+
+def _name(value: ir.Value | None) -> str | None:
+    return None if value is None else str(value.name)
 
 
 def _joined(conv: ConvNode, pending: Collection[ConvNode]) -> tuple[ir.Value, ir.Value] | None:

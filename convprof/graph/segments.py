@@ -46,18 +46,10 @@ class Cutter:
         made = [value for node in nodes for value in node.outputs]
         outputs = tuple(str(v.name) for v in made if v.name == target or self._needed_later(v, nodes))
         inputs = tuple(sorted({str(v.name) for node in nodes for v in sources(node) if v.name in self._known}))
-        piece = ir.convenience.extract(self._program.graph, inputs, outputs)
-        for value in piece.inputs:
-            array = examples[str(value.name)]
-            value.type = ir.TensorType(ir.DataType.from_numpy(array.dtype))
-            value.shape = ir.Shape([None] * array.ndim)
-        for value in piece.outputs:
-            # Shapes declared for another batch size would be checked against this one.
-            value.shape = None
-        model = ir.Model(piece, ir_version=self._program.ir_version, functions=list(self._program.functions.values()))
+        piece = between(self._program, inputs, outputs, examples)
         self._done |= nodes
         self._known.update(outputs)
-        return Segment(serialized(model), inputs, outputs)
+        return piece
 
     def forget(self) -> set[str]:
         """Names of the known values that no node still to run reads; they are known no longer."""
@@ -83,6 +75,22 @@ class Cutter:
         if is_constant(value):
             return False
         return any(self._owner.get(use.node, use.node) not in running | self._done for use in value.uses())
+
+
+def between(
+    program: ir.Model, inputs: tuple[str, ...], outputs: tuple[str, ...], examples: Mapping[str, NDArray[np.generic]]
+) -> Segment:
+    """The piece of the program from the values `inputs` to the values `outputs`; `examples` give types and ranks."""
+    piece = ir.convenience.extract(program.graph, inputs, outputs)
+    for value in piece.inputs:
+        array = examples[str(value.name)]
+        value.type = ir.TensorType(ir.DataType.from_numpy(array.dtype))
+        value.shape = ir.Shape([None] * array.ndim)
+    for value in piece.outputs:
+        # Shapes declared for another batch size would be checked against this one.
+        value.shape = None
+    model = ir.Model(piece, ir_version=program.ir_version, functions=list(program.functions.values()))
+    return Segment(serialized(model), inputs, outputs)
 
 
 def sources(node: ir.Node) -> Iterator[ir.Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +21,22 @@ class Factors:
     bias: Array | None = None
 
 
+class Recipe(msgspec.Struct, frozen=True):
+    """How a layer was fitted.
+
+    `ridge` is the pull towards the original kernel as a share of mean(diag S), None where nothing but the weights was
+    used; `teacher_share` of the moments come from the original network's inputs; `activated` says that the response was
+    fitted for what the activation behind it makes of it.
+    """
+
+    ridge: float | None = None
+    teacher_share: float = 0.0
+    activated: bool = False
+
+
 @dataclass(frozen=True)
 class FittedConv:
-    """One planned layer with its numbers; errors as in `convprof.records.run.FittedLayer`."""
+    """One planned layer with its numbers; errors and recipe as in `convprof.records.run.FittedLayer`."""
 
     name: str
     form: str
@@ -30,6 +44,7 @@ class FittedConv:
     factors: Factors
     error: float | None
     error_weights: float | None
+    recipe: Recipe
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import msgspec
 
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
+from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
 from convprof.records.remarks import Remark
@@ -34,6 +35,7 @@ class FittedLayer(msgspec.Struct, frozen=True):
     rank: tuple[int, ...]
     error: float | None
     error_weights: float | None
+    recipe: Recipe = Recipe()
 
 
 class LayerChange(msgspec.Struct, frozen=True):

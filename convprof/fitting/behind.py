@@ -1,10 +1,11 @@
-"""Fits a response that an activation cuts off: what it throws away need not be right, only stay outside.
+"""Fits a response for what an activation makes of it: what is thrown away need not be right.
 
-Let the activation pass the range (low, high), y be the original's total in front of it and y' the converted one's.
-Where y lies inside, y' should equal it; where y lies below low (above high), y' should lie there too. That loss is
-convex in y' and majorised by |y' - z|^2, with z = y inside the range and z = min(y', low) or max(y', high) outside:
-fit to z, move z, repeat (majorise and minimise: Hunter and Lange 2004). Extrapolated as by Nesterov (1983), with a
-restart when the loss rises (O'Donoghue and Candes 2015). S stays as it is, only C is gathered anew for each z.
+Let f be the activation, y the original's total in front of it and y' the converted one's; the loss is |f(y') - f(y)|^2.
+Where f is steep at y, y' should equal y. Where it is flat there, a step down the slope of the loss,
+z = y' - f'(y') (f(y') - f(y)) / L^2 with L the steepest slope of f, never passes its minimum; for a ReLU or Clip that
+is z = min(y', low) or max(y', high), a majoriser of the loss (Hunter and Lange 2004). So: fit to z, move z, repeat,
+extrapolated as by Nesterov (1983), with a restart when the loss rises (O'Donoghue and Candes 2015). S stays as it is,
+only C is gathered anew for each z.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from convprof.fitting.curves import Curve
 from convprof.forms import Form
 from convprof.moments import Floats, Moments, Rows
 from convprof.records.convs import ConvSpec
@@ -24,11 +26,11 @@ _PATIENCE = 4
 
 
 @dataclass(frozen=True)
-class CutResponse:
-    """Sampled rows and the range that is let through."""
+class ActivatedResponse:
+    """Sampled rows, and the activation that their totals go through."""
 
     rows: Rows
-    passed: tuple[float, float]
+    curve: Curve
 
     @cached_property
     def total(self) -> Floats:
@@ -38,7 +40,13 @@ class CutResponse:
     @cached_property
     def wanted(self) -> Floats:
         """What the original has behind the activation, (n, N)."""
-        return np.clip(self.total, *self.passed)
+        return self.curve(self.total)
+
+    @cached_property
+    def steep(self) -> Floats:
+        """Where the activation shows the total as it is, (n, N) bool."""
+        steep: Floats = self.curve.slope(self.total) >= self.curve.steepest / 2
+        return steep
 
     def predict(self, kernel: Array, bias: Array | None) -> Floats:
         """Responses (n, N) of a dense kernel and its bias at the rows, without what is added to them."""
@@ -50,7 +58,7 @@ class CutResponse:
 
     def loss(self, response: Floats) -> float:
         """Mean squared error behind the activation, summed over the channels."""
-        got = np.clip(response + self.rows.others, *self.passed)
+        got = self.curve(response + self.rows.others)
         return float(np.square(got - self.wanted).sum(axis=1).mean(dtype=np.float64))
 
     def relative_error(self, kernel: Array, bias: Array | None) -> float:
@@ -63,28 +71,28 @@ class CutResponse:
 
     def shift(self, response: Floats) -> Floats:
         """Z - y: how far the target may move towards `response` without harm."""
-        low, high = self.passed
         total = self.total
         at = response + self.rows.others
-        wanted = np.where(total <= low, np.minimum(at, low), np.where(total >= high, np.maximum(at, high), total))
-        moved: Floats = wanted - total
+        downhill = self.curve.slope(at) * (self.curve(at) - self.wanted) / self.curve.steepest**2
+        moved: Floats = np.where(self.steep, np.float32(0), at - downhill - total)
         return moved
 
 
-def refine(
-    form: Form, spec: ConvSpec, kernel: Array, moments: Moments, cut: CutResponse, start: Factors, *, ridge: float
-) -> Factors:
-    """The factors with the least loss behind the activation that some steps from `start` find, or `start` itself."""
-    response = ahead = cut.predict(form.compose(start, spec), start.bias)
-    best, least, speed, stale = start, cut.loss(response), 1.0, 0
+def refine(form: Form, spec: ConvSpec, moments: Moments, behind: ActivatedResponse, start: Factors) -> Factors:
+    """The factors with the least loss behind the activation that some steps from `start` find, or `start` itself.
+
+    `moments` are those of the closed form, ridge included.
+    """
+    response = ahead = behind.predict(form.compose(start, spec), start.bias)
+    best, least, speed, stale = start, behind.loss(response), 1.0, 0
     current = start
     for _ in range(_STEPS):
-        moved = moments.shifted(cut.rows, cut.shift(ahead))
-        chain = form.fit(moved.ridged(kernel, ridge), spec, Factors(current.weights), 1)
+        moved = moments.shifted(behind.rows, behind.shift(ahead))
+        chain = form.fit(moved, spec, Factors(current.weights), 1)
         composed = form.compose(chain, spec)
         current = Factors(chain.weights, moved.best_bias(composed))
-        before, response = response, cut.predict(composed, current.bias)
-        loss = cut.loss(response)
+        before, response = response, behind.predict(composed, current.bias)
+        loss = behind.loss(response)
         if loss < least:
             stale = 0 if loss < 0.999 * least else stale + 1
             best, least = current, loss
