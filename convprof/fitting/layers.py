@@ -9,6 +9,7 @@ response is fitted for what the activation lets through (see `cut`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import repeat
 from math import prod
 
@@ -16,11 +17,14 @@ import numpy as np
 
 from convprof.data import Batches
 from convprof.errors import PlanError
-from convprof.execution import Walk, chunks
+from convprof.execution import Walk, chunks, usable_samples
 from convprof.fitting.cut import CutResponse, refine
+from convprof.fitting.drift import Drift
+from convprof.fitting.keeping import KeptLayers
 from convprof.fitting.plans import in_order
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, Target
+from convprof.holding import Store
 from convprof.moments import RIDGE, Gatherer, positions_per_input
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, FittedConv
@@ -31,6 +35,8 @@ from convprof.runtime import RunOptions
 SWEEPS = 12
 ROWS_PER_UNKNOWN = 40
 KEPT_BYTES = 1 << 28
+SETTINGS = {"sweeps": SWEEPS, "rows_per_unknown": ROWS_PER_UNKNOWN, "kept_bytes": KEPT_BYTES, "ridge": RIDGE}
+"""What else decides how a layer is fitted."""
 
 
 def factor(model: Model, plan: Plan) -> tuple[FittedConv, ...]:
@@ -44,28 +50,56 @@ def factor(model: Model, plan: Plan) -> tuple[FittedConv, ...]:
 
 
 def fit(
-    model: Model, plan: Plan, batches: Batches, *, options: RunOptions, seed: int, progress: Progress = silent
+    model: Model,
+    plan: Plan,
+    batches: Batches,
+    *,
+    options: RunOptions,
+    seed: int,
+    store: Store | None = None,
+    kept: KeptLayers | None = None,
+    progress: Progress = silent,
 ) -> tuple[FittedConv, ...]:
     """Data-aware factors of every planned layer, in the order of the graph.
 
     `model` must have absorbed the BatchNormalization after the planned convs. `seed` decides the sampled positions.
+    `store` holds the activations. Layers that `kept` has are taken from there, the others are added to it.
     Raises PlanError for a plan that does not fit the model and DataError for unusable data.
     """
     layers = in_order(model, plan)
-    feeds = list(chunks(model, batches))
-    teacher, student = Walk(model, feeds, options), Walk(model, feeds, options)
-    samples = sum(len(next(iter(feed.values()))) for feed in feeds)
+    teacher = Walk(model, chunks(model, batches), options, store)
+    student = teacher.twin()
+    drift = Drift(model, batches, len(layers), options, store)
+    samples = usable_samples(model, batches)
     fitted: list[FittedConv] = []
     for number, (conv, layer) in enumerate(layers, 1):
         target = student.target(layer.name, [each.name for each, _ in layers[number - 1 :]])
-        result = _fit_layer(conv, layer, target, teacher, student, samples, seed + number)
-        form = FORMS[layer.form]
-        student.replace(layer.name, form.arrange(result.factors, conv.known_site.spec, layer.emission))
+        spec = conv.known_site.spec
+        _advance(conv, target, teacher, student)
+        result = kept.read(number, layer, spec) if kept else None
+        if result is None:
+            result = _fit_layer(conv, layer, target, teacher, student, samples, seed + number)
+            if kept:
+                kept.write(number, result)
+        student.replace(layer.name, FORMS[layer.form].arrange(result.factors, spec, layer.emission))
+        drift.convert(conv, student)
         teacher.forget()
         student.forget()
         fitted.append(result)
         progress("fit", number, len(layers))
-    return tuple(fitted)
+    errors = drift.errors()
+    return tuple(replace(each, model_error=error) for each, error in zip(fitted, errors, strict=True))
+
+
+def _advance(conv: ConvNode, target: Target, teacher: Walk, student: Walk) -> None:
+    """Walk to where the layer is fitted, in the same steps whether it will be or not.
+
+    Values differ in the last bits where a network is cut at other places.
+    """
+    teacher.reach(target.total)
+    if target.other is not None:
+        student.reach(target.other)
+    student.reach(conv.input_name)
 
 
 def _fit_layer(

@@ -30,6 +30,7 @@ class FittedConv:
     factors: Factors
     error: float | None
     error_weights: float | None
+    model_error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class FittedLayer(msgspec.Struct, frozen=True):
     """How well one replaced layer reproduces the original's response on the calibration inputs.
 
     Errors are relative squared errors as in `Candidate`, behind the activation where one follows; `error_weights` is
-    that of the weights-only factors.
+    that of the weights-only factors. `model_error` is how far the model's outputs have moved with this layer and all
+    before it converted: relative_l2 as in `OutputFidelity`, of the worst output, on a few of the calibration inputs.
     """
 
     name: str
@@ -34,6 +35,7 @@ class FittedLayer(msgspec.Struct, frozen=True):
     rank: tuple[int, ...]
     error: float | None
     error_weights: float | None
+    model_error: float | None = None
 
 
 class LayerChange(msgspec.Struct, frozen=True):
