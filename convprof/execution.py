@@ -178,9 +178,12 @@ class Walk:
         """The conv called `name` in the walk's own copy of the graph."""
         return self._convs[name]
 
-    def reach(self, value: str) -> Iterator[Values]:
-        """The value called `value` for each chunk; it is computed, and what it needs with it, if it was not yet."""
-        segment = self._cutter.segment(value, self._chunks[0])
+    def reach(self, value: str, *others: str) -> Iterator[Values]:
+        """The value called `value` for each chunk; it is computed, and what it needs with it, if it was not yet.
+
+        `others` are computed at once with it.
+        """
+        segment = self._cutter.segment((value, *others), self._chunks[0])
         if segment is not None:
             session = self._session(segment)
             for chunk in self._chunks:

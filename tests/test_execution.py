@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,8 @@ def test_a_walk_runs_every_node_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ran: list[str] = []
     original = graph.Cutter.segment
 
-    def segment(self: graph.Cutter, target: str, examples: Mapping[str, Array]) -> graph.Segment | None:
-        piece = original(self, target, examples)
+    def segment(self: graph.Cutter, targets: Sequence[str], examples: Mapping[str, Array]) -> graph.Segment | None:
+        piece = original(self, targets, examples)
         if piece is not None:
             nodes = onnx.ModelProto.FromString(piece.model).graph.node
             ran.extend(node.output[0] for node in nodes if node.op_type != "Constant")

@@ -27,11 +27,13 @@ class Drift:
     """Versions of a few samples: as the original has them, and with the first, the first two, ... layers converted."""
 
     def __init__(self, model: Model, batches: Batches, layers: int, options: RunOptions, store: Store | None) -> None:
-        """Take so many samples that `layers` versions of half a network are about half a pass over the data.
+        """Take so many samples that `layers` versions of half a network are a quarter of a pass over the data.
+
+        Run in small portions they take longer than that: half a pass, or a little more. Never fewer than eight samples.
 
         Nothing is measured where the model fixes a larger batch, or has no output that is computed and a number.
         """
-        samples = max(_FEWEST, min(_MOST, batches.count // max(layers, 1)))
+        samples = max(_FEWEST, min(_MOST, batches.count // (2 * max(layers, 1))))
         feeds = spread(model, batches, samples) if model.numeric_outputs else []
         self._chunks = len(feeds)
         self._outputs = model.numeric_outputs
@@ -43,10 +45,9 @@ class Drift:
         self._versions += 1
         if self._walk is None:
             return
-        self._walk.reach(conv.input_name)
+        self._walk.reach(conv.input_name, conv.output_name)
         seen = ({conv.input_name: values} for values in self._walk.last(conv.input_name, self._chunks))
         responses = list(student.glance(conv.output_name, seen))
-        self._walk.reach(conv.output_name)
         self._walk.fork(conv.output_name, responses)
         self._walk.forget()
 

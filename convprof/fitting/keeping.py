@@ -61,9 +61,10 @@ class KeptLayers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
+        count = len(self._layers())
+        if error is None or not count:
             self.discard()
-        elif self.key and (count := len(self._layers())) > 0:
+        elif self.key:
             done = f"{count} of {len(self.key.layers)} fitted layers are kept in {self.folder}"
             error.add_note(f"{done}: the same command with --resume goes on from there")
 
@@ -91,10 +92,12 @@ class KeptLayers:
 
     def discard(self) -> None:
         """Remove the kept layers, and their folder unless somebody else has put something there."""
+        if not self.folder.is_dir():
+            return
         try:
             for path in (*self._layers(), self.folder / _KEY):
                 path.unlink(missing_ok=True)
-            if self.folder.is_dir() and not any(self.folder.iterdir()):
+            if not any(self.folder.iterdir()):
                 self.folder.rmdir()
         except OSError as error:
             raise OutputError(str(self.folder), error.strerror or str(error), "remove it yourself") from error
@@ -110,7 +113,10 @@ class KeptLayers:
         if not (self.folder / _KEY).exists():
             write_text(self.folder / _KEY, encode(self.key))
         with staged(self.folder) as stage:
-            np.savez(stage / f"{number:05}.npz", allow_pickle=False, errors=np.array(errors), **arrays)
+            try:
+                np.savez(stage / f"{number:05}.npz", allow_pickle=False, errors=np.array(errors), **arrays)
+            except OSError as error:
+                raise OutputError(str(self.folder), error.strerror or str(error), "free some space there") from error
 
     def read(self, number: int, layer: PlannedLayer, spec: ConvSpec) -> FittedConv | None:
         """Layer `number` if it is kept; raises DataError where the file is not what `write` writes."""

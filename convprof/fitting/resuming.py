@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convprof.data import Batches
+from convprof.errors import OutputError
 from convprof.fitting.keeping import KeptLayers
 from convprof.fitting.layers import SETTINGS
 from convprof.fitting.plans import in_order
@@ -20,11 +21,13 @@ def keep(
     """The layers kept beside `output`, in a folder of its name with `.fit` behind it; without data none.
 
     What lies there already is removed, or with `resume` gone on with. Raises UsageError where that was fitted to
-    something else, DataError where it cannot be read, and OutputError where it cannot be removed.
+    something else, DataError where it cannot be read, and OutputError where it cannot be removed or is no folder.
     """
     place = output.absolute()
     key = None if batches is None else _key(model, plan, batches, options, seed)
     kept = KeptLayers(place.with_name(f"{place.name}.fit"), key)
+    if key is not None and kept.folder.exists() and not kept.folder.is_dir():
+        raise OutputError(str(kept.folder), "it is there already and is not a folder", "choose another output")
     if resume:
         kept.check()
     else:

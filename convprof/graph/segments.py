@@ -60,14 +60,17 @@ class Cutter:
         """Names of the values that are known now."""
         return self._known
 
-    def segment(self, target: str, examples: Mapping[str, Typed]) -> Segment | None:
-        """The nodes still to run to make `target`; None if it is known. `examples` give the types of known values."""
-        if target in self._known:
+    def segment(self, targets: Collection[str], examples: Mapping[str, Typed]) -> Segment | None:
+        """The nodes still to run to make all `targets`; None if they are known.
+
+        `examples` give the types of known values.
+        """
+        nodes = self._ahead([self._values[target] for target in targets if target not in self._known])
+        if not nodes:
             return None
-        nodes = self._ahead(self._values[target])
         running = set(nodes)
         made = [value for node in nodes for value in node.outputs]
-        outputs = tuple(str(v.name) for v in made if v.name == target or self._wanted_later(v, running))
+        outputs = tuple(str(v.name) for v in made if v.name in targets or self._wanted_later(v, running))
         segment = self._cut(nodes, outputs, examples)
         self._done |= running
         self._known.update(outputs)
@@ -75,7 +78,7 @@ class Cutter:
 
     def glance(self, target: str, examples: Mapping[str, Typed]) -> Segment:
         """As `segment` for a value that is not known, which makes `target` alone and leaves the walk where it is."""
-        return self._cut(self._ahead(self._values[target]), (target,), examples)
+        return self._cut(self._ahead([self._values[target]]), (target,), examples)
 
     def replaced(self, values: Iterable[ir.Value]) -> None:
         """Nodes ahead of the walk have been replaced by others, which make `values`."""
@@ -113,11 +116,11 @@ class Cutter:
         model = ir.Model(piece, ir_version=self._program.ir_version, functions=functions)
         return Segment(serialized(model), inputs, outputs)
 
-    def _ahead(self, target: ir.Value) -> list[ir.Node]:
-        """Nodes that `target` depends on and that have not been run, in an order in which they can run."""
+    def _ahead(self, targets: Iterable[ir.Value]) -> list[ir.Node]:
+        """Nodes that `targets` depend on and that have not been run, in an order in which they can run."""
         found: set[ir.Node] = set()
         ordered: list[ir.Node] = []
-        stack = [(target.producer(), False)]
+        stack = [(target.producer(), False) for target in targets]
         while stack:
             node, entered = stack.pop()
             if node is None or (node in found and not entered):

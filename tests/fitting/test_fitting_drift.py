@@ -22,7 +22,7 @@ def test_errors_are_those_of_models_converted_so_far(tmp_path: Path, form: str) 
     chosen = plan(dense, form=form)
     batches = pictures(tmp_path, dense)
     fitted = fitting.fit(dense, chosen, batches, options=OPTIONS, seed=0)
-    (feeds,) = spread(dense, batches, batches.count // len(fitted))
+    (feeds,) = spread(dense, batches, 8)
     original = open_session(serialized(dense.program)).run(feeds)
     for number, layer in enumerate(fitted, 1):
         so_far = rewriting.rewrite(dense, chosen, fitted[:number], tmp_path / f"{number}.onnx")
@@ -49,7 +49,7 @@ def test_a_fixed_batch_that_is_too_large_is_not_measured(tmp_path: Path) -> None
 
 def test_a_fixed_batch_is_measured_batch_by_batch(tmp_path: Path) -> None:
     dense, chosen, batches = prepared(tmp_path, RESIDUAL.replace("float[N", "float[4"))
-    assert [len(feed["x"]) for feed in spread(dense, batches, 14)] == [4, 4, 4]
+    assert [len(feed["x"]) for feed in spread(dense, batches, 11)] == [4, 4]
     fitted = fitting.fit(dense, chosen, batches, options=OPTIONS, seed=0)
     assert all(layer.model_error for layer in fitted)
 

@@ -91,6 +91,31 @@ def test_without_resume_what_is_there_is_replaced(tmp_path: Path, problem: Probl
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
+def test_a_key_without_layers_is_not_left(tmp_path: Path, problem: Problem) -> None:
+    def work() -> None:
+        with keep(tmp_path, problem) as kept:
+            kept.folder.mkdir()
+            (kept.folder / "key.json").write_text("{}")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert not list(tmp_path.glob("*.fit"))
+
+
+def test_a_full_disk_is_said_and_keeps_what_there_is(
+    tmp_path: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    cut_short(tmp_path, problem, 2)
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OutputError, match="No space left") as caught, keep(tmp_path, problem, resume=True) as kept:
+        fit(problem, kept)
+    assert "--resume" in caught.value.__notes__[0]
+
+
 def test_an_error_before_the_first_layer_leaves_nothing(tmp_path: Path, problem: Problem) -> None:
     def work() -> None:
         with keep(tmp_path, problem):
@@ -202,6 +227,9 @@ def test_nothing_but_fits_to_data_is_kept(tmp_path: Path, problem: Problem) -> N
 
 def test_a_file_in_the_way_is_an_output_error(tmp_path: Path, problem: Problem) -> None:
     (tmp_path / "out.fit").write_text("a file")
-    with pytest.raises(OutputError, match=r"out\.fit"), keep(tmp_path, problem) as kept:
-        fit(problem, kept)
+    for resume in (False, True):
+        with pytest.raises(OutputError, match=r"out\.fit"):
+            keep(tmp_path, problem, resume=resume)
+    model, plan, _ = problem
+    fitting.keep(tmp_path / "out", model, plan, None, OPTIONS, 0, False).discard()
     assert (tmp_path / "out.fit").read_text() == "a file"
