@@ -29,7 +29,7 @@ class Drift:
     def __init__(self, model: Model, batches: Batches, layers: int, options: RunOptions, store: Store | None) -> None:
         """Take so many samples that `layers` versions of half a network are a quarter of a pass over the data.
 
-        Run in small portions they take longer than that: half a pass, or a little more. Never fewer than eight samples.
+        Run in small portions they take about twice as long as that. Never fewer than eight samples.
 
         Nothing is measured where the model fixes a larger batch, or has no output that is computed and a number.
         """

@@ -27,9 +27,9 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, existing: bool) -> No
     if existing:
         run.mkdir(parents=True)
         (run / "plan.json").write_text("from another time")
-    started = start("optimize", *DIGITS, "-o", run)
-    wait_for(run, ".convprof-*")
-    time.sleep(1.0)  # the survey takes longer than that: no layer has been fitted yet
+    started = start("optimize", *DIGITS, "-o", run, "--memory", "0B")
+    # The fifth value on disk, after four chunks of inputs: the survey is at work, and no layer has been fitted yet.
+    wait_for(run, ".convprof-*/.convprof-values-*/5")
     assert interrupt(started).splitlines()[-1] == "convprof: interrupted"
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert left == ([run / "plan.json"] if existing else [])
