@@ -5,7 +5,7 @@ The only room that knows both the graph and the runtime, so that neither of the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -18,6 +18,7 @@ from convprof import graph, runtime
 from convprof.data import Batches
 from convprof.errors import DataError, ModelError
 from convprof.graph import ConvNode, Model
+from convprof.holding import Held, Store
 from convprof.records.analysis import ModelFile, TensorSpec
 from convprof.records.factors import Arrangement
 from convprof.records.remarks import Remark
@@ -102,8 +103,7 @@ def chunks(model: Model, batches: Batches) -> Iterator[dict[str, Values]]:
     """
     fixed = fixed_batch(model)
     if fixed is None:
-        largest = max((prod(shape) for shape in model.shapes.values()), default=1)
-        yield from batches.batches(max(1, min(_CHUNK_SAMPLES, _CHUNK_ELEMENTS // max(largest, 1))))
+        yield from batches.batches(_chunk_samples(model))
         return
     if batches.count < fixed:
         raise DataError(batches.what, f"{batches.count} samples do not fill the model's batch of {fixed}", "give more")
@@ -112,10 +112,31 @@ def chunks(model: Model, batches: Batches) -> Iterator[dict[str, Values]]:
             yield feeds
 
 
+def spread(model: Model, batches: Batches, samples: int) -> list[dict[str, Values]]:
+    """At most so many samples, evenly spread over the data, in feeds of the size that the model takes.
+
+    None at all where the model fixes a batch that is larger.
+    """
+    fixed = fixed_batch(model)
+    size = fixed or _chunk_samples(model)
+    count = min(samples, batches.count)
+    count -= count % fixed if fixed else 0
+    numbers = np.linspace(0, batches.count - 1, count).astype(int).tolist()
+    single = [batches.slice(number, number + 1).first(1) for number in numbers]
+    parts = [single[start : start + size] for start in range(0, count, size)]
+    return [{name: np.concatenate([feed[name] for feed in part]) for name in part[0]} for part in parts]
+
+
 def usable_samples(model: Model, batches: Batches) -> int:
     """How many of the samples `chunks` passes on."""
     fixed = fixed_batch(model)
     return batches.count if fixed is None else batches.count - batches.count % fixed
+
+
+def _chunk_samples(model: Model) -> int:
+    """Samples in a chunk of a model whose batch is free."""
+    largest = max((prod(shape) for shape in model.shapes.values()), default=1)
+    return max(1, min(_CHUNK_SAMPLES, _CHUNK_ELEMENTS // max(largest, 1)))
 
 
 def fixed_batch(model: Model) -> int | None:
@@ -128,31 +149,67 @@ def fixed_batch(model: Model) -> int | None:
 class Walk:
     """Walks a model over data from value to value, each node once; layers ahead of the walk may be replaced."""
 
-    def __init__(self, model: Model, feeds: Sequence[Mapping[str, Values]], options: RunOptions) -> None:
-        """Stand at the model's inputs, `feeds` being one mapping a chunk. The model itself stays as it is."""
+    def __init__(
+        self,
+        model: Model,
+        feeds: Iterable[Mapping[str, Values | Held]],
+        options: RunOptions,
+        store: Store | None = None,
+        kept: Collection[str] = (),
+    ) -> None:
+        """Stand at the model's inputs, `feeds` being one mapping a chunk. The model itself stays as it is.
+
+        `store` holds the values, without one they stay in memory; those named in `kept` are never forgotten.
+        """
+        self._source = model
         self._model = replace(model, program=model.program.clone())
         self._names = graph.Names(self._model.program)
         self._convs = {conv.name: conv for conv in graph.find_convs(self._model)}
-        self._cutter = graph.Cutter(self._model.program, tuple(feeds[0]))
-        self._chunks: list[dict[str, Values]] = [dict(feed) for feed in feeds]
+        self._store = Store() if store is None else store
+        self._chunks = [{name: self._store.put(value) for name, value in feed.items()} for feed in feeds]
+        self._cutter = graph.Cutter(self._model.program, tuple(self._chunks[0]), kept)
         self._options = options
+
+    def twin(self) -> Walk:
+        """A second walk over the same data, which is held once; this one must not have left the inputs."""
+        return Walk(self._source, self._chunks, self._options, self._store)
 
     def conv(self, name: str) -> ConvNode:
         """The conv called `name` in the walk's own copy of the graph."""
         return self._convs[name]
 
-    def reach(self, value: str) -> Iterator[Values]:
-        """The value called `value` for each chunk; it is computed, and what it needs with it, if it was not yet."""
-        segment = self._cutter.segment(value, self._chunks[0])
+    def reach(self, value: str, *others: str) -> Iterator[Values]:
+        """The value called `value` for each chunk; it is computed, and what it needs with it, if it was not yet.
+
+        `others` are computed at once with it.
+        """
+        segment = self._cutter.segment((value, *others), self._chunks[0])
         if segment is not None:
-            session = runtime.open_session(segment.model, self._options, what=self._model.file.path)
+            session = self._session(segment)
             for chunk in self._chunks:
-                chunk.update(session.run({name: chunk[name] for name in segment.inputs}))
-        return (chunk[value] for chunk in self._chunks)
+                made = session.run({name: self._store.get(chunk[name]) for name in segment.inputs})
+                chunk.update((name, self._store.put(array)) for name, array in made.items())
+        return self._values(value, self._chunks)
+
+    def last(self, value: str, count: int) -> Iterator[Values]:
+        """The value called `value`, which has been reached, for the last `count` chunks."""
+        return self._values(value, self._chunks[-count:])
+
+    def glance(self, value: str, feeds: Iterable[Mapping[str, Values]]) -> Iterator[Values]:
+        """What lies ahead and is called `value`, computed from other values than those here; the walk stays."""
+        segment = self._cutter.glance(value, self._chunks[0])
+        session = self._session(segment)
+        return (session.run({name: feed[name] for name in segment.inputs})[value] for feed in feeds)
+
+    def fork(self, name: str, values: Sequence[Values]) -> None:
+        """Walk on with more chunks: as many of the last ones as there are `values` once more, these as `name`."""
+        for chunk, value in zip(self._chunks[-len(values) :], values, strict=True):
+            self._chunks.append({each: self._store.put(held) for each, held in chunk.items() if each != name})
+            self._chunks[-1][name] = self._store.put(value)
 
     def target(self, name: str, pending: Collection[str]) -> graph.Target:
         """What the response of the conv called `name` goes into, apart from what needs one of the `pending` convs."""
-        return graph.target_of(self._convs[name], [self._convs[each] for each in pending])
+        return graph.target_of(self._convs[name], [self._convs[each] for each in pending], self._cutter.known)
 
     def table(self, start: str, end: str, points: Values) -> tuple[Values, Values]:
         """The value called `end`, a function of the one called `start` element by element, as a table.
@@ -161,21 +218,24 @@ class Walk:
         """
         known = self._chunks[0][start]
         points = np.unique(points.astype(known.dtype))
-        grid = np.broadcast_to(
-            points.reshape(-1, *(1,) * (known.ndim - 1)), (len(points), *known.shape[1:2], *(1,) * (known.ndim - 2))
-        )
-        piece = graph.between(self._model.program, (start,), (end,), {start: grid})
-        session = runtime.open_session(piece.model, self._options, what=self._model.file.path)
-        values = session.run({start: np.ascontiguousarray(grid)})[end]
-        return points, values.reshape(grid.shape[:2])
+        shape = (len(points), *known.shape[1:2], *(1,) * (known.ndim - 2))
+        column = np.broadcast_to(points.reshape(-1, *(1,) * (known.ndim - 1)), shape)
+        values = next(self.glance(end, [{start: np.ascontiguousarray(column)}]))
+        return points, values.reshape(shape[:2])
 
     def replace(self, name: str, arrangement: Arrangement) -> None:
         """Put `arrangement` in the place of a conv that the walk has not passed."""
-        graph.replace_conv(self._convs[name], arrangement, self._names)
+        self._cutter.replaced(graph.replace_conv(self._convs[name], arrangement, self._names))
 
     def forget(self) -> None:
         """Drop every value that no node ahead reads."""
         unneeded = self._cutter.forget()
         for chunk in self._chunks:
             for name in unneeded:
-                del chunk[name]
+                self._store.drop(chunk.pop(name))
+
+    def _values(self, name: str, chunks: Sequence[Mapping[str, Held]]) -> Iterator[Values]:
+        return (self._store.get(chunk[name]) for chunk in chunks)
+
+    def _session(self, segment: graph.Segment) -> runtime.Session:
+        return runtime.open_session(segment.model, self._options, what=self._model.file.path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,7 @@ from convprof.errors import UsageError
 from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged, write_text
 from convprof.graph import Model, declared_inputs
+from convprof.holding import DEFAULT_BUDGET, Store
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.cost import Cost
@@ -94,11 +96,15 @@ def rewrite(
     dims: Mapping[str, int] | None = None,
     options: RunOptions = _ONE_THREAD,
     seed: int = 0,
+    memory: int = DEFAULT_BUDGET,
+    resume: bool = False,
     progress: Progress = silent,
 ) -> Rewriting:
     """Convert the layers of `plan` (or all that suit `form` at `rank`) and write the new model to `output`.
 
-    With calibration data the factors are fitted to it; without, or with init="weights", to the weights alone.
+    With calibration data the factors are fitted to it; without, or with init="weights", to the weights alone. The
+    fit holds `memory` bytes of activations, what is more lies on disk beside the output. `resume` goes on with the
+    layers that a fit that was cut short has left in `output`.fit.
     """
     if (plan is None) == (form is None):
         raise UsageError("rewrite", "it takes a plan, or a form with its rank", "give --plan or --form and --rank")
@@ -119,9 +125,11 @@ def rewrite(
     if seen is None:
         notices.append(WEIGHTS_ONLY)
     prepared = rewriting.prepare(opened, chosen)
-    fitted = _fit(prepared, chosen, seen, options, seed, progress)
-    with staged(Path(output).parent) as folder:
+    with ExitStack() as ends, staged(Path(output).parent) as folder:
+        kept = ends.enter_context(fitting.keep(Path(output), prepared, chosen, seen, options, seed, resume))
+        fitted = _fit(prepared, chosen, seen, options, seed, Store(memory, folder), kept, progress)
         rewriting.rewrite(prepared, chosen, fitted, folder / Path(output).name)
+    notices += kept.notices
     return Rewriting(str(output), chosen, _summaries(fitted), tuple(notices))
 
 
@@ -206,14 +214,19 @@ def optimize(
     iterations: int = 200,
     options: RunOptions = _ONE_THREAD,
     seed: int = 0,
+    memory: int = DEFAULT_BUDGET,
+    resume: bool = False,
     command: str = "convprof.optimize(...)",
     progress: Progress = silent,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Run:
-    """Analyse, plan, fit, rewrite, verify, bench and report; leave the new model and its papers in `run_dir`."""
+    """Analyse, plan, fit, rewrite, verify, bench and report; leave the new model and its papers in `run_dir`.
+
+    `memory` and `resume` are as in `rewrite`; the layers of a fit that was cut short lie in `run_dir`.fit.
+    """
     final = Path(run_dir)
     keep_apart(final / _MODEL, [Path(model)])
-    with staged(final) as folder:
+    with ExitStack() as ends, staged(final) as folder:
         watch = _Watch(timer)
         opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
@@ -222,12 +235,16 @@ def optimize(
         planning.require_reachable(before, convs, forms, target_macs)
         names = {conv.name for conv in convs}
         surveyed = rewriting.fold(opened, names)
-        damage = sensitivity.survey(surveyed, names, forms, batches, options=options, seed=seed, progress=progress)
+        with Store(memory, folder) as store:
+            damage = sensitivity.survey(
+                surveyed, names, forms, batches, options=options, seed=seed, store=store, progress=progress
+            )
         watch.stage("survey", batches)
         plan = planning.solve(before, convs, damage, target_macs)
         watch.stage("plan")
         prepared = rewriting.prepare(opened, plan)
-        fitted = _fit(prepared, plan, batches, options, seed, progress)
+        kept = ends.enter_context(fitting.keep(final, prepared, plan, batches, options, seed, resume))
+        fitted = _fit(prepared, plan, batches, options, seed, Store(memory, folder), kept, progress)
         watch.stage("fit", batches)
         written = rewriting.rewrite(prepared, plan, fitted, folder / _MODEL)
         after = analysis.analyze(written, max_rank=0)
@@ -257,7 +274,7 @@ def optimize(
             benchmark=_renamed(benchmark, final / _MODEL),
             stages=watch.stages,
             verdict=judgement.judge(before, after, fidelity, benchmark),
-            notices=_run_notices(batches, evaluation, labels),
+            notices=(*_run_notices(batches, evaluation, labels), *kept.notices),
         )
         write_text(folder / _PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
@@ -321,15 +338,25 @@ def _run_notices(calibration: Batches | None, evaluation: str | None, labels: st
 
 
 def _fit(
-    prepared: Model, plan: Plan, batches: Batches | None, options: RunOptions, seed: int, progress: Progress
+    prepared: Model,
+    plan: Plan,
+    batches: Batches | None,
+    options: RunOptions,
+    seed: int,
+    store: Store,
+    kept: fitting.KeptLayers,
+    progress: Progress,
 ) -> tuple[FittedConv, ...]:
     if batches is None:
         return fitting.factor(prepared, plan)
-    return fitting.fit(prepared, plan, batches, options=options, seed=seed, progress=progress)
+    with store:
+        return fitting.fit(
+            prepared, plan, batches, options=options, seed=seed, store=store, kept=kept, progress=progress
+        )
 
 
 def _summaries(fitted: Sequence[FittedConv]) -> tuple[FittedLayer, ...]:
-    return tuple(FittedLayer(f.name, f.form, f.rank, f.error, f.error_weights, f.recipe) for f in fitted)
+    return tuple(FittedLayer(f.name, f.form, f.rank, f.error, f.error_weights, f.recipe, f.model_error) for f in fitted)
 
 
 def _compare(

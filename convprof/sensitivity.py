@@ -15,6 +15,7 @@ from convprof.data import Batches
 from convprof.execution import Walk, chunks
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, find_convs
+from convprof.holding import Store
 from convprof.macs import chain_macs, chain_parameters
 from convprof.moments import RIDGE, Gatherer, Moments, positions_per_input
 from convprof.records.convs import ConvSite, Rank
@@ -35,16 +36,17 @@ def survey(
     *,
     options: RunOptions,
     seed: int,
+    store: Store | None = None,
     progress: Progress = silent,
 ) -> Damage:
     """Error, MACs and parameters of every form in `forms`, at every rank it offers, for each conv in `layers`.
 
-    Raises DataError for unusable data.
+    `store` holds the activations. Raises DataError for unusable data.
     """
     convs = [conv for conv in find_convs(model) if conv.name in layers]
     errors: Iterable[_Error] = map(_lost_energy, convs)
     if batches is not None:
-        errors = _measured(model, convs, batches, options, seed)
+        errors = _measured(convs, Walk(model, chunks(model, batches), options, store), batches.count, seed)
     candidates: list[Candidate] = []
     for number, (conv, error) in enumerate(zip(convs, errors, strict=True), 1):
         candidates += _of_layer(conv, forms, error)
@@ -90,14 +92,11 @@ def _lost_energy(conv: ConvNode) -> _LostEnergy:
     return _LostEnergy(conv.kernel().astype(np.float64))
 
 
-def _measured(
-    model: Model, convs: list[ConvNode], batches: Batches, options: RunOptions, seed: int
-) -> Iterator[_FittedError]:
+def _measured(convs: list[ConvNode], walk: Walk, samples: int, seed: int) -> Iterator[_FittedError]:
     """Walk the original network over the data once, conv by conv."""
-    walk = Walk(model, list(chunks(model, batches)), options)
     for number, conv in enumerate(convs, 1):
         kernel = conv.kernel().astype(np.float64)
-        positions = positions_per_input(kernel.shape, batches.count, _ROWS_PER_UNKNOWN)
+        positions = positions_per_input(kernel.shape, samples, _ROWS_PER_UNKNOWN)
         gatherer = Gatherer(conv.known_site.spec, positions, seed + number)
         bias = conv.bias()
         for inputs in walk.reach(conv.input_name):

@@ -19,7 +19,7 @@ from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
 from convprof.runtime import Session
-from convprof.stats.comparison import paired_difference
+from convprof.stats.comparison import paired_difference, relative_norm
 from convprof.stats.samples import Sample
 
 Values = NDArray[Any]
@@ -129,7 +129,8 @@ class _Difference:
 
     def record(self, name: str) -> OutputFidelity:
         """Report the figures that exist: none for strings, no ratio to an original that is all zeros."""
-        relative = _relative(math.sqrt(self.squared_error), math.sqrt(self.squared_original)) if self.numeric else None
+        error, original = math.sqrt(self.squared_error), math.sqrt(self.squared_original)
+        relative = relative_norm(error, original) if self.numeric else None
         return OutputFidelity(
             name=name,
             max_abs=_finite(self.max_abs) if self.numeric else None,
@@ -278,13 +279,6 @@ def _top1(scores: Values) -> NDArray[np.int64]:
 def _agreement(a: Values, b: Values) -> NDArray[np.bool_]:
     """Tell for each sample whether both have the same class."""
     return np.asarray((_top1(a) == _top1(b)) & (_top1(b) >= 0))
-
-
-def _relative(error: float, original: float) -> float | None:
-    """Divide, where that has a meaning: no error is 0 of anything, and any error is no multiple of 0."""
-    if error == 0:
-        return 0.0
-    return _finite(error / original) if original else None
 
 
 def _finite(value: float) -> float | None:

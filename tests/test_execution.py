@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
@@ -23,6 +24,7 @@ from convprof.execution import (
     fixed_batch,
     load,
     settle,
+    spread,
     usable_samples,
 )
 from convprof.forms import FORMS
@@ -150,8 +152,8 @@ def test_a_walk_runs_every_node_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ran: list[str] = []
     original = graph.Cutter.segment
 
-    def segment(self: graph.Cutter, target: str, examples: Mapping[str, Array]) -> graph.Segment | None:
-        piece = original(self, target, examples)
+    def segment(self: graph.Cutter, targets: Sequence[str], examples: Mapping[str, Array]) -> graph.Segment | None:
+        piece = original(self, targets, examples)
         if piece is not None:
             nodes = onnx.ModelProto.FromString(piece.model).graph.node
             ran.extend(node.output[0] for node in nodes if node.op_type != "Constant")
@@ -282,3 +284,82 @@ def test_the_first_samples_are_fed_where_they_fit(tmp_path: Path) -> None:
     wide = settle(load(tmp_path / "model.onnx"), {"x": (9, 3, 8, 8)}, {}, {})
     assert first_feeds(wide, data, 0)["x"].shape == (9, 3, 8, 8)
     assert first_feeds(model, None, 0)["x"].shape == (1, 3, 8, 8)
+
+
+# Versions of the data, and glances ahead
+
+
+def test_a_glance_computes_from_other_values_and_moves_nothing(tmp_path: Path) -> None:
+    model, feeds = network("residual", tmp_path)
+    walk = Walk(model, feeds, OPTIONS)
+    walk.reach("r")
+    other = noise(2, 4, 8, 8, seed=5)
+    (seen,) = walk.glance("b", [{"r": other}])
+    fresh = Walk(model, feeds, OPTIONS)
+    fresh.reach("r")
+    fresh.fork("r", [other])
+    np.testing.assert_array_equal(seen, list(fresh.reach("b"))[-1])
+    for value, feed in zip(walk.reach("y"), feeds, strict=True):
+        np.testing.assert_allclose(value, every_value(model, feed)["y"], atol=1e-6)
+
+
+def test_versions_walk_on_beside_each_other(tmp_path: Path) -> None:
+    model, feeds = network("residual", tmp_path)
+    walk = Walk(model, feeds, OPTIONS)
+    walk.reach("b")
+    changed = [value + 1 for value in walk.last("b", 2)]
+    walk.fork("b", changed)
+    walk.forget()
+    first, second, *versions = walk.reach("y")
+    for value, feed in zip((first, second), feeds, strict=True):
+        np.testing.assert_allclose(value, every_value(model, feed)["y"], atol=1e-6)
+    assert [value.shape for value in versions] == [first.shape, second.shape]
+    assert not np.allclose(versions[0], first, atol=1e-3)
+
+
+def test_what_is_kept_is_never_forgotten(tmp_path: Path) -> None:
+    model, feeds = network("many", tmp_path)
+    walk = Walk(model, feeds, OPTIONS, kept=("o",))
+    walk.reach("y")
+    walk.forget()
+    for value, feed in zip(walk.reach("o"), feeds, strict=True):
+        np.testing.assert_allclose(value, every_value(model, feed)["o"], atol=1e-6)
+
+
+def test_the_graph_is_looked_at_once_however_deep_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = "".join(f"c{n + 1} = Conv <pads = [1, 1, 1, 1]> (c{n}, w2) " for n in range(30))
+    text = f"g (float[N, 4, 8, 8] c0) => (float[N, 4, 8, 8] c30) {{ {layers} }}"
+    model = opened(tmp_path, text, {"w2": KERNELS["w2"]})
+    looks, sizes = [], []
+    mapping, clone = ir.convenience.create_value_mapping, ir.GraphView.clone
+
+    def look(graph: ir.Graph, *, include_subgraphs: bool) -> dict[str, ir.Value]:
+        looks.append(graph)
+        return mapping(graph, include_subgraphs=include_subgraphs)
+
+    def copy(view: ir.GraphView) -> ir.Graph:
+        sizes.append(len(view))
+        return clone(view)
+
+    monkeypatch.setattr(ir.convenience, "create_value_mapping", look)
+    monkeypatch.setattr(ir.GraphView, "clone", copy)
+    walk = Walk(model, [{"c0": noise(1, 4, 8, 8)}], OPTIONS)
+    for number in range(30):
+        walk.reach(f"c{number + 1}")
+        walk.forget()
+    assert len(looks) == 1
+    assert sizes == [1] * 30
+
+
+# Samples that stand for the data
+
+
+@pytest.mark.parametrize(("samples", "sizes"), [(5, [5]), (70, [64, 6]), (1000, [64, 26]), (1, [1])])
+def test_spread_samples_of_a_free_batch(tmp_path: Path, samples: int, sizes: list[int]) -> None:
+    model, _ = network("residual", tmp_path)
+    pictures = noise(90, 3, 8, 8)
+    feeds = spread(model, batches(tmp_path, model, x=pictures), samples)
+    assert [len(feed["x"]) for feed in feeds] == sizes
+    np.testing.assert_array_equal(feeds[0]["x"][0], pictures[0])
+    if samples > 1:
+        np.testing.assert_array_equal(feeds[-1]["x"][-1], pictures[-1])

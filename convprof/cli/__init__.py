@@ -74,17 +74,22 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return DONE
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("convprof: interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        click.echo(f"convprof: {one_line('; '.join(['interrupted', *_notes(error)]))}", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
-        click.echo(f"convprof: error: {one_line(_reason(error))}", err=True)
+        click.echo(f"convprof: error: {one_line('; '.join([_reason(error), *_notes(error)]))}", err=True)
         return BAD
     return result if isinstance(result, int) else DONE
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was added to the error on its way up; click puts an error of its own in front of Ctrl-C."""
+    return [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
 
 
 def _reason(error: Exception) -> str:

@@ -10,10 +10,12 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    fit_options,
     number,
     only_skip_options,
     preprocess_option,
     quiet_option,
+    read_bytes,
     read_dims,
     read_shapes,
     run_options,
@@ -61,6 +63,7 @@ Exit code 1 means: done, and the result is not worth having; the report says why
 )
 @run_options
 @seed_option
+@fit_options
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="RUN_DIR", help="Where to leave the result.")
 @quiet_option
 def command(
@@ -80,11 +83,14 @@ def command(
     threads: int,
     providers: tuple[str, ...],
     seed: int,
+    memory: str,
+    resume: bool,
     output: str,
     quiet: bool,
 ) -> int:
     """Make MODEL cheaper: plan within the budget, fit, rewrite, verify, bench, and leave a report in RUN_DIR."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
+    held = read_bytes(memory, f"--memory {memory!r}")
     import convprof
     from convprof.reporting import render_run
     from convprof.runtime import RunOptions
@@ -106,6 +112,8 @@ def command(
         iterations=iterations,
         options=RunOptions(threads, providers),
         seed=seed,
+        memory=held,
+        resume=resume,
         command=shlex.join(["convprof", *sys.argv[1:]]),
         progress=console.reporter(quiet),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -58,6 +59,16 @@ _SEED = (
         "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of every random choice."
     ),
 )
+_FIT = (
+    click.option(
+        "--memory",
+        default="4GiB",
+        show_default=True,
+        metavar="SIZE",
+        help="Activations to hold in memory, as 512MiB or 2GB; what is more lies on disk beside the output.",
+    ),
+    click.option("--resume", is_flag=True, help="Go on with the layers that a fit that was cut short has left."),
+)
 _PREPROCESS = (
     click.option(
         "--preprocess",
@@ -91,6 +102,7 @@ only_skip_options = _with(_ONLY_SKIP)
 quiet_option = _with(_QUIET)
 seed_option = _with(_SEED)
 preprocess_option = _with(_PREPROCESS)
+fit_options = _with(_FIT)
 
 
 def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -123,3 +135,13 @@ def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
             raise UsageError(f"--dim {text!r}", "it is a name and one size", "write NAME=SIZE, as N=1")
         dims[name] = sizes[0]
     return dims
+
+
+def read_bytes(text: str, what: str) -> int:
+    """Bytes from a number and a unit, as 512MiB (of 1,024), 2GB (of 1,000) or 100B; raises UsageError for the rest."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(?:([kmgt])(i)?)?b", text.strip().lower(), re.ASCII)
+    if found is None:
+        raise UsageError(what, "it is a number and a unit", "write 512MiB, 4GiB or 2GB")
+    number, unit, binary = found.groups()
+    power = "kmgt".index(unit) + 1 if unit else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)

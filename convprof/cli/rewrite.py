@@ -9,9 +9,11 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    fit_options,
     only_skip_options,
     preprocess_option,
     quiet_option,
+    read_bytes,
     read_dims,
     read_shapes,
     read_sizes,
@@ -48,6 +50,7 @@ Examples:
 @shape_options
 @run_options
 @seed_option
+@fit_options
 @quiet_option
 def command(
     model: str,
@@ -66,10 +69,13 @@ def command(
     threads: int,
     providers: tuple[str, ...],
     seed: int,
+    memory: str,
+    resume: bool,
     quiet: bool,
 ) -> None:
     """Write MODEL with convolutions replaced to OUT; MODEL itself is never touched."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
+    held = read_bytes(memory, f"--memory {memory!r}")
     ranks = read_sizes(rank, f"--rank {rank!r}", "2") if rank is not None else ()
     import convprof
     from convprof.records.plan import Emission
@@ -91,6 +97,8 @@ def command(
         dims=sizes,
         options=RunOptions(threads, providers),
         seed=seed,
+        memory=held,
+        resume=resume,
         progress=console.reporter(quiet),
     )
     console.notices(result.notices, quiet)

@@ -1,5 +1,13 @@
-"""Numbers for every planned layer: a stage in three files, its plan, its layers, and responses that are cut off."""
+"""Numbers for every planned layer: a stage of a few files.
 
+`plans` (its plan), `layers` (one after another), `evidence` (what a layer sees and should answer), `choosing` (how to
+fit it), `behind` and `curves` (activations), `levels` (for ablations), `drift` (what the layers do to the model's
+outputs), `keeping` and `resuming` (a fit that goes on later).
+"""
+
+from convprof.fitting.keeping import KeptLayers
 from convprof.fitting.layers import factor, fit
+from convprof.fitting.levels import Level
+from convprof.fitting.resuming import keep
 
-__all__ = ["factor", "fit"]
+__all__ = ["KeptLayers", "Level", "factor", "fit", "keep"]

@@ -71,48 +71,80 @@ class Evidence:
         return self.train if self.held is None else self.train + self.held
 
 
-def gather(
-    conv: ConvNode, target: Target, teacher: Walk, student: Walk, samples: int, seed: int, level: Level
-) -> Evidence:
-    """Walk both networks up to the layer and its target, and sample positions of every input.
-
-    Raises DataError where the layer sees or answers NaN or infinity.
-    """
-    sampling = _sampling(conv, samples, seed, held_out=level >= Level.HELD_OUT)
-    original = None
-    if level == Level.SYMMETRIC or (level >= Level.HELD_OUT and sampling.few):
-        original = _Gathering(sampling)
-        for inputs in teacher.reach(conv.input_name):
-            original.add_dense(inputs, conv)
-    if level == Level.SYMMETRIC and original is not None:
-        return Evidence(original.train(), None, None, few=False)
-    behind = target.activated is not None and level >= Level.ACTIVATED
-    seen = _Gathering(sampling, keep=behind and sampling.rows >= _KEPT_ENOUGH * sampling.unknowns)
-    totals = teacher.reach(target.total)
-    others: Iterable[Values | None] = repeat(None) if target.other is None else student.reach(target.other)
-    inputs_of_student = student.reach(student.conv(conv.name).input_name)
-    for inputs, total, other in zip(inputs_of_student, totals, others, strict=False):
-        seen.add(inputs, total, other)
-    train = seen.train(original)
-    return Evidence(train, seen.held(original), _curve(teacher, target, train.rows), sampling.few)
-
-
 @dataclass(frozen=True)
-class _Sampling:
-    """How the inputs of one layer are sampled; every `every`-th input is held out, none where that is None."""
+class Task:
+    """One layer to fit, where its response goes, and how its inputs are sampled."""
 
-    layer: str
-    spec: ConvSpec
-    positions: int
-    rows: int
-    every: int | None
-    few: bool
+    conv: ConvNode
+    target: Target
+    samples: int
     seed: int
+    level: Level
+
+    def advance(self, teacher: Walk, student: Walk) -> None:
+        """Walk to where the layer is fitted, in the same steps whether it will be or not.
+
+        Values differ in the last bits where a network is cut at other places.
+        """
+        if self._asks_teacher:
+            teacher.reach(self.conv.input_name)
+        teacher.reach(self.target.total)
+        if self.target.other is not None:
+            student.reach(self.target.other)
+        student.reach(self.conv.input_name)
+
+    def gather(self, teacher: Walk, student: Walk) -> Evidence:
+        """Sample positions of every input of both networks, which stand where `advance` left them.
+
+        Raises DataError where the layer sees or answers NaN or infinity.
+        """
+        original = None
+        if self._asks_teacher:
+            original = _Gathering(self, keep=False)
+            for inputs in teacher.reach(self.conv.input_name):
+                original.add_dense(inputs)
+        if original is not None and self.level == Level.SYMMETRIC:
+            return Evidence(original.train(None), None, None, few=False)
+        behind = self.target.activated is not None and self.level >= Level.ACTIVATED
+        seen = _Gathering(self, keep=behind and self.rows >= _KEPT_ENOUGH * self.unknowns)
+        totals = teacher.reach(self.target.total)
+        others: Iterable[Values | None] = repeat(None)
+        if self.target.other is not None:
+            others = student.reach(self.target.other)
+        for inputs, total, other in zip(student.reach(self.conv.input_name), totals, others, strict=False):
+            seen.add(inputs, total, other)
+        train = seen.train(original)
+        return Evidence(train, seen.held(original), _curve(teacher, self.target, train.rows), self.few)
+
+    @property
+    def spec(self) -> ConvSpec:
+        """Geometry of the layer."""
+        return self.conv.known_site.spec
 
     @property
     def unknowns(self) -> int:
         """Unknowns of the regression of one response."""
         return prod(self.spec.weight_shape[1:])
+
+    @property
+    def positions(self) -> int:
+        """Output positions to sample of each input, where there are so many."""
+        return positions_per_input(self.spec.weight_shape, self.samples, ROWS_PER_UNKNOWN)
+
+    @property
+    def rows(self) -> int:
+        """Positions sampled of all inputs together."""
+        return self.samples * min(self.positions, prod(self.conv.known_site.output_size))
+
+    @property
+    def few(self) -> bool:
+        """Whether there is too little data to trust a fit unseen."""
+        return self.samples < _FEW_SAMPLES or self.rows < _FEW_ROWS_PER_UNKNOWN * self.unknowns
+
+    @property
+    def hold_out_every(self) -> int | None:
+        """Every how many inputs one is held out; None where none is."""
+        return min(_HOLD_OUT_EVERY, self.samples) if self.samples > 1 and self.level >= Level.HELD_OUT else None
 
     @property
     def keep_every(self) -> int:
@@ -121,28 +153,24 @@ class _Sampling:
         kept = min(max(_KEPT_AT_LEAST, _KEPT_PER_UNKNOWN * self.unknowns), KEPT_BYTES // row_bytes)
         return max(1, self.rows // kept)
 
-
-def _sampling(conv: ConvNode, samples: int, seed: int, *, held_out: bool) -> _Sampling:
-    site = conv.known_site
-    positions = positions_per_input(site.spec.weight_shape, samples, ROWS_PER_UNKNOWN)
-    rows = samples * min(positions, prod(site.output_size))
-    few = samples < _FEW_SAMPLES or rows < _FEW_ROWS_PER_UNKNOWN * prod(site.spec.weight_shape[1:])
-    every = min(_HOLD_OUT_EVERY, samples) if held_out and samples > 1 else None
-    return _Sampling(f"layer {conv.name!r}", site.spec, positions, rows, every, few, seed)
+    @property
+    def _asks_teacher(self) -> bool:
+        """Whether the inputs that the layer had in the original network are of use."""
+        return self.level == Level.SYMMETRIC or (self.level >= Level.HELD_OUT and self.few)
 
 
 class _Gathering:
     """Two gatherers, one for the inputs held out, filled chunk by chunk."""
 
-    def __init__(self, sampling: _Sampling, *, keep: bool = False) -> None:
-        self._sampling = sampling
+    def __init__(self, task: Task, *, keep: bool) -> None:
+        self._conv = task.conv
+        self._kernel = task.conv.kernel().astype(np.float64)
         self._samples = 0
+        self._hold_out_every = task.hold_out_every
         self._keep = keep
-        every = sampling.keep_every if keep else None
+        every, layer = task.keep_every if keep else None, f"layer {task.conv.name!r}"
         self._parts = [
-            Gatherer(
-                sampling.spec, sampling.positions, 2 * sampling.seed + number, keep_every=every, layer=sampling.layer
-            )
+            Gatherer(task.spec, task.positions, 2 * task.seed + number, keep_every=every, layer=layer)
             for number in (0, 1)
         ]
 
@@ -152,18 +180,18 @@ class _Gathering:
         for gatherer, chosen in self._split(len(inputs)):
             gatherer.add(inputs[chosen], target[chosen], None if other is None else other[chosen])
 
-    def add_dense(self, inputs: Values, conv: ConvNode) -> None:
+    def add_dense(self, inputs: Values) -> None:
         """One chunk of inputs, answered by the original conv."""
         for gatherer, chosen in self._split(len(inputs)):
-            gatherer.add_inputs(inputs[chosen], conv.kernel().astype(np.float64), conv.bias())
+            gatherer.add_inputs(inputs[chosen], self._kernel, self._conv.bias())
 
-    def train(self, original: _Gathering | None = None) -> Part:
+    def train(self, original: _Gathering | None) -> Part:
         """The part to fit on."""
         return self._part(0, original)
 
     def held(self, original: _Gathering | None) -> Part | None:
         """The part held out."""
-        return None if self._sampling.every is None else self._part(1, original)
+        return None if self._hold_out_every is None else self._part(1, original)
 
     def _part(self, number: int, original: _Gathering | None) -> Part:
         gatherer = self._parts[number]
@@ -171,7 +199,7 @@ class _Gathering:
         return Part(gatherer.moments(), teacher, gatherer.rows() if self._keep else None)
 
     def _split(self, count: int) -> list[tuple[Gatherer, NDArray[np.bool_]]]:
-        every, numbers = self._sampling.every, np.arange(self._samples, self._samples + count)
+        every, numbers = self._hold_out_every, np.arange(self._samples, self._samples + count)
         self._samples += count
         held = np.zeros(count, bool) if every is None else numbers % every == every - 1
         return [(part, mask) for part, mask in zip(self._parts, (~held, held), strict=True) if mask.any()]

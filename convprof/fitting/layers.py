@@ -4,25 +4,30 @@ Data-aware fits are asymmetric (Zhang et al. 2015, section 3.3): layer by layer 
 are those of the network as converted so far, the targets the original network's responses, so that each layer also
 repairs what the layers before it broke. Where a response is added to another path, the target is the original's sum
 less what the converted network has on that path: the layer repairs that path too. Where an activation follows, the
-response is fitted for what the activation lets through (see `cut`).
+response is fitted for what the activation makes of it (see `behind`).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from convprof.data import Batches
 from convprof.errors import PlanError
-from convprof.execution import Walk, chunks
+from convprof.execution import Walk, chunks, usable_samples
 from convprof.fitting.choosing import Layer, fit_layer
-from convprof.fitting.evidence import gather
+from convprof.fitting.drift import Drift
+from convprof.fitting.evidence import Task
+from convprof.fitting.keeping import KeptLayers
 from convprof.fitting.levels import Level
 from convprof.fitting.plans import in_order
 from convprof.forms import FORMS
 from convprof.graph import ConvNode, Model, Target
+from convprof.holding import Store
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, FittedConv, Recipe
-from convprof.records.plan import Plan
+from convprof.records.plan import Plan, PlannedLayer
 from convprof.records.progress import Progress, silent
 from convprof.runtime import RunOptions
 
@@ -33,9 +38,8 @@ def factor(model: Model, plan: Plan) -> tuple[FittedConv, ...]:
     for conv, layer in in_order(model, plan):
         spec, kernel, bias = _dense(conv)
         factors = FORMS[layer.form].factor(kernel, spec, layer.rank)
-        fitted.append(
-            FittedConv(layer.name, layer.form, layer.rank, Factors(factors.weights, bias), None, None, Recipe())
-        )
+        chain = Factors(factors.weights, bias)
+        fitted.append(FittedConv(layer.name, layer.form, layer.rank, chain, None, None, Recipe()))
     return tuple(fitted)
 
 
@@ -47,35 +51,54 @@ def fit(
     options: RunOptions,
     seed: int,
     level: Level = Level.HELD_OUT,
+    store: Store | None = None,
+    kept: KeptLayers | None = None,
     progress: Progress = silent,
 ) -> tuple[FittedConv, ...]:
     """Data-aware factors of every planned layer, in the order of the graph.
 
     `model` must have absorbed the BatchNormalization after the planned convs. `seed` decides the sampled positions.
+    `store` holds the activations. Layers that `kept` has are taken from there, the others are added to it.
     Raises PlanError for a plan that does not fit the model and DataError for unusable data.
     """
     layers = in_order(model, plan)
-    feeds = list(chunks(model, batches))
-    teacher, student = Walk(model, feeds, options), Walk(model, feeds, options)
-    samples = sum(len(next(iter(feed.values()))) for feed in feeds)
+    teacher = Walk(model, chunks(model, batches), options, store)
+    student = teacher.twin()
+    drift = Drift(model, batches, len(layers), options, store)
+    samples = usable_samples(model, batches)
     fitted: list[FittedConv] = []
-    for number, (conv, planned) in enumerate(layers, 1):
-        target = student.target(planned.name, [each.name for each, _ in layers[number - 1 :]])
+    for number, (conv, layer) in enumerate(layers, 1):
+        target = student.target(layer.name, [each.name for each, _ in layers[number - 1 :]])
         if level < Level.JOINED:
             target = Target(conv.output_name, None, None)
-        spec, kernel, _ = _dense(conv)
-        form = FORMS[planned.form]
-        layer = Layer(form, spec, kernel, form.factor(kernel, spec, planned.rank))
-        evidence = gather(conv, target, teacher, student, samples, seed + number, level)
-        factors, recipe = fit_layer(layer, evidence)
-        whole = evidence.whole
-        errors = [layer.error(whole, evidence, chain) for chain in (factors, layer.biased(layer.start, whole))]
-        fitted.append(FittedConv(planned.name, planned.form, planned.rank, factors, *errors, recipe))
-        student.replace(planned.name, form.arrange(factors, spec, planned.emission))
+        spec = conv.known_site.spec
+        task = Task(conv, target, samples, seed + number, level)
+        task.advance(teacher, student)
+        result = kept.read(number, layer, spec) if kept else None
+        if result is None:
+            result = _fit_layer(task, layer, teacher, student)
+            if kept:
+                kept.write(number, result)
+        student.replace(layer.name, FORMS[layer.form].arrange(result.factors, spec, layer.emission))
+        drift.convert(conv, student)
         teacher.forget()
         student.forget()
+        fitted.append(result)
         progress("fit", number, len(layers))
-    return tuple(fitted)
+    errors = drift.errors()
+    return tuple(replace(each, model_error=error) for each, error in zip(fitted, errors, strict=True))
+
+
+def _fit_layer(task: Task, planned: PlannedLayer, teacher: Walk, student: Walk) -> FittedConv:
+    """Gather what there is to know and fit the layer to it."""
+    spec, kernel, _ = _dense(task.conv)
+    form = FORMS[planned.form]
+    layer = Layer(form, spec, kernel, form.factor(kernel, spec, planned.rank))
+    evidence = task.gather(teacher, student)
+    factors, recipe = fit_layer(layer, evidence)
+    whole = evidence.whole
+    errors = [layer.error(whole, evidence, chain) for chain in (factors, layer.biased(layer.start, whole))]
+    return FittedConv(planned.name, planned.form, planned.rank, factors, errors[0], errors[1], recipe)
 
 
 def _dense(conv: ConvNode) -> tuple[ConvSpec, Array, Array | None]:

@@ -9,8 +9,9 @@ from convprof.graph.model import Model, Program
 from convprof.graph.naming import Names
 from convprof.graph.owners import layer_owners
 from convprof.graph.saving import save, serialized
-from convprof.graph.segments import Cutter, Segment, between
+from convprof.graph.segments import Cutter, Segment
 from convprof.graph.shapes import bind_inputs, declared_inputs, infer, needs_probe, shape_probe
+from convprof.graph.weights import weights_digest
 from convprof.graph.work import Work, conv_weights, conv_work, measure_work
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "Segment",
     "Target",
     "Work",
-    "between",
     "bind_inputs",
     "conv_weights",
     "conv_work",
@@ -39,4 +39,5 @@ __all__ = [
     "serialized",
     "shape_probe",
     "target_of",
+    "weights_digest",
 ]

@@ -59,8 +59,11 @@ class _Writer:
         return output
 
 
-def replace_conv(conv: ConvNode, arrangement: Arrangement, names: Names) -> None:
-    """Replace the conv by `arrangement` in the graph that it stands in (in place: callers hold a clone)."""
+def replace_conv(conv: ConvNode, arrangement: Arrangement, names: Names) -> tuple[ir.Value, ...]:
+    """Replace the conv by `arrangement` in the graph that it stands in (in place: callers hold a clone).
+
+    Returns the values that the new nodes make.
+    """
     graph, source, dtype = conv.node.graph, conv.node.inputs[0], conv.dtype
     if not isinstance(graph, ir.Graph) or source is None or dtype is None:
         raise ValueError(f"{conv.name!r} cannot be replaced: {conv.refusal}")
@@ -80,6 +83,7 @@ def replace_conv(conv: ConvNode, arrangement: Arrangement, names: Names) -> None
     constants = [value for value in conv.node.inputs[1:] if value is not None]
     ir.convenience.replace_nodes_and_values(graph, conv.node, [conv.node], writer.nodes, conv.node.outputs[:1], [value])
     drop_unused(constants)
+    return tuple(output for node in writer.nodes for output in node.outputs)
 
 
 def _role(step: ConvStep) -> str:

@@ -25,13 +25,14 @@ class Target:
     activated: str | None
 
 
-def target_of(conv: ConvNode, pending: Collection[ConvNode]) -> Target:
+def target_of(conv: ConvNode, pending: Collection[ConvNode], known: Collection[str] = ()) -> Target:
     """The sum that `conv` alone feeds and whose other operand depends on none of the `pending` convs, else its output.
 
-    Both operands of the sum must have the same shape: a broadcast Add is no join of two paths.
+    Both operands of the sum must have the same shape: a broadcast Add is no join of two paths. Values named in `known`
+    are taken to depend on no pending conv: what lies before them is not looked at.
     """
     output = conv.node.outputs[0]
-    joined = _joined(conv, pending)
+    joined = _joined(conv, pending, known)
     if joined is None:
         return Target(conv.output_name, None, _name(activated(output, conv.model)))
     total, other = joined
@@ -42,7 +43,7 @@ def _name(value: ir.Value | None) -> str | None:
     return None if value is None else str(value.name)
 
 
-def _joined(conv: ConvNode, pending: Collection[ConvNode]) -> tuple[ir.Value, ir.Value] | None:
+def _joined(conv: ConvNode, pending: Collection[ConvNode], known: Collection[str]) -> tuple[ir.Value, ir.Value] | None:
     """The sum and its other operand."""
     output = conv.node.outputs[0]
     uses = list(output.uses())
@@ -54,17 +55,18 @@ def _joined(conv: ConvNode, pending: Collection[ConvNode]) -> tuple[ir.Value, ir
     other = add.inputs[1 - uses[0].idx]
     if other is None or is_constant(other) or conv.model.shapes.get(str(other.name)) != conv.output_shape:
         return None
-    if _ancestors(other) & {each.node for each in pending}:
+    if _ancestors(other, known) & {each.node for each in pending}:
         return None
     return add.outputs[0], other
 
 
-def _ancestors(value: ir.Value) -> set[ir.Node]:
-    """Every node that the value depends on."""
+def _ancestors(value: ir.Value, known: Collection[str]) -> set[ir.Node]:
+    """Every node that the value depends on, as far as the known values."""
     found: set[ir.Node] = set()
     stack = [value]
     while stack:
-        node = stack.pop().producer()
+        current = stack.pop()
+        node = None if current.name in known else current.producer()
         if node is not None and node not in found:
             found.add(node)
             stack.extend(sources(node))

@@ -12,6 +12,7 @@ from convprof.records.remarks import Remark
 
 Shapes = Mapping[str, tuple[int, ...]]
 Program = ir.Model
+_NUMBERS = ("float", "bfloat", "int", "uint", "bool")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class Model:
     def outputs(self) -> tuple[str, ...]:
         """Names of the graph's outputs."""
         return tuple(str(value.name) for value in self.program.graph.outputs)
+
+    @property
+    def numeric_outputs(self) -> tuple[str, ...]:
+        """Names of the outputs that nodes compute and that are numbers."""
+        computed = [str(value.name) for value in self.program.graph.outputs if value.producer() is not None]
+        return tuple(name for name in computed if self.dtypes.get(name, "").startswith(_NUMBERS))
 
 
 def true_inputs(graph: ir.Graph) -> tuple[ir.Value, ...]:

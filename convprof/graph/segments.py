@@ -7,15 +7,27 @@ carried over: they belong to whichever segment reads them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from convprof.graph.saving import serialized
 from convprof.graph.weights import is_constant
+
+
+class Typed(Protocol):
+    """What has the type and the rank of an array, whether it lies in memory or not."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its elements."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of its axes."""
 
 
 @dataclass(frozen=True)
@@ -28,69 +40,105 @@ class Segment:
 
 
 class Cutter:
-    """Cuts the segments of one program whose graph may still be rewritten ahead of the walk."""
+    """Cuts the segments of one program whose graph may still be rewritten ahead of the walk.
 
-    def __init__(self, program: ir.Model, known: tuple[str, ...]) -> None:
-        """Start with the values named in `known`, usually the graph's inputs."""
+    A cut looks at the nodes that it cuts and at the values known there, never at the whole graph: walking through a
+    network takes time in proportion to its depth.
+    """
+
+    def __init__(self, program: ir.Model, known: Collection[str], kept: Collection[str] = ()) -> None:
+        """Start with the values named in `known`, usually the graph's inputs; those named in `kept` never go."""
         self._program = program
+        self._values = ir.convenience.create_value_mapping(program.graph, include_subgraphs=False)
         self._known = set(known)
+        self._kept = set(kept)
         self._done: set[ir.Node] = set()
         self._owner = {inner: node for node in program.graph for inner in _inside(node)}
 
-    def segment(self, target: str, examples: Mapping[str, NDArray[np.generic]]) -> Segment | None:
-        """The nodes still to run to make `target`; None if it is known. `examples` give the types of known values."""
-        if target in self._known:
+    @property
+    def known(self) -> Collection[str]:
+        """Names of the values that are known now."""
+        return self._known
+
+    def segment(self, targets: Collection[str], examples: Mapping[str, Typed]) -> Segment | None:
+        """The nodes still to run to make all `targets`; None if they are known.
+
+        `examples` give the types of known values.
+        """
+        nodes = self._ahead([self._values[target] for target in targets if target not in self._known])
+        if not nodes:
             return None
-        values = ir.convenience.create_value_mapping(self._program.graph, include_subgraphs=False)
-        nodes = self._ahead(values[target])
+        running = set(nodes)
         made = [value for node in nodes for value in node.outputs]
-        outputs = tuple(str(v.name) for v in made if v.name == target or self._needed_later(v, nodes))
-        inputs = tuple(sorted({str(v.name) for node in nodes for v in sources(node) if v.name in self._known}))
-        piece = between(self._program, inputs, outputs, examples)
-        self._done |= nodes
+        outputs = tuple(str(v.name) for v in made if v.name in targets or self._wanted_later(v, running))
+        segment = self._cut(nodes, outputs, examples)
+        self._done |= running
         self._known.update(outputs)
-        return piece
+        return segment
+
+    def glance(self, target: str, examples: Mapping[str, Typed]) -> Segment:
+        """As `segment` for a value that is not known, which makes `target` alone and leaves the walk where it is."""
+        return self._cut(self._ahead([self._values[target]]), (target,), examples)
+
+    def replaced(self, values: Iterable[ir.Value]) -> None:
+        """Nodes ahead of the walk have been replaced by others, which make `values`."""
+        self._values.update((str(value.name), value) for value in values)
 
     def forget(self) -> set[str]:
         """Names of the known values that no node still to run reads; they are known no longer."""
-        values = ir.convenience.create_value_mapping(self._program.graph, include_subgraphs=False)
-        needed = {name for name in self._known if name in values and self._needed_later(values[name], set())}
+        values = self._values
+        needed = {name for name in self._known if name in values and self._wanted_later(values[name], set())}
         unneeded, self._known = self._known - needed, needed
         return unneeded
 
-    def _ahead(self, target: ir.Value) -> set[ir.Node]:
-        """Nodes that `target` depends on and that have not been run."""
+    def _cut(self, nodes: list[ir.Node], outputs: tuple[str, ...], examples: Mapping[str, Typed]) -> Segment:
+        """Copies of these nodes as a model of their own."""
+        graph, values = self._program.graph, self._values
+        read = dict.fromkeys(value for node in nodes for value in sources(node))
+        inputs = tuple(sorted(str(value.name) for value in read if value.name in self._known))
+        view = ir.GraphView(
+            [values[name] for name in inputs],
+            [values[name] for name in outputs],
+            nodes=nodes,
+            initializers=[value for value in read if value.is_initializer()],
+            opset_imports=graph.opset_imports,
+            name=graph.name,
+        )
+        piece = view.clone()
+        for value in piece.inputs:
+            example = examples[str(value.name)]
+            value.type = ir.TensorType(ir.DataType.from_numpy(example.dtype))
+            value.shape = ir.Shape([None] * example.ndim)
+        for value in piece.outputs:
+            # Shapes declared for another batch size would be checked against this one.
+            value.shape = None
+        functions = list(self._program.functions.values())
+        model = ir.Model(piece, ir_version=self._program.ir_version, functions=functions)
+        return Segment(serialized(model), inputs, outputs)
+
+    def _ahead(self, targets: Iterable[ir.Value]) -> list[ir.Node]:
+        """Nodes that `targets` depend on and that have not been run, in an order in which they can run."""
         found: set[ir.Node] = set()
-        stack = [target]
+        ordered: list[ir.Node] = []
+        stack = [(target.producer(), False) for target in targets]
         while stack:
-            value = stack.pop()
-            node = value.producer()
-            if node is None or node in found or value.name in self._known:
+            node, entered = stack.pop()
+            if node is None or (node in found and not entered):
+                continue
+            if entered:
+                ordered.append(node)
                 continue
             found.add(node)
-            stack.extend(sources(node))
-        return found
+            stack.append((node, True))
+            stack.extend((value.producer(), False) for value in sources(node) if value.name not in self._known)
+        return ordered
 
-    def _needed_later(self, value: ir.Value, running: set[ir.Node]) -> bool:
+    def _wanted_later(self, value: ir.Value, running: set[ir.Node]) -> bool:
+        if value.name in self._kept:
+            return True
         if is_constant(value):
             return False
         return any(self._owner.get(use.node, use.node) not in running | self._done for use in value.uses())
-
-
-def between(
-    program: ir.Model, inputs: tuple[str, ...], outputs: tuple[str, ...], examples: Mapping[str, NDArray[np.generic]]
-) -> Segment:
-    """The piece of the program from the values `inputs` to the values `outputs`; `examples` give types and ranks."""
-    piece = ir.convenience.extract(program.graph, inputs, outputs)
-    for value in piece.inputs:
-        array = examples[str(value.name)]
-        value.type = ir.TensorType(ir.DataType.from_numpy(array.dtype))
-        value.shape = ir.Shape([None] * array.ndim)
-    for value in piece.outputs:
-        # Shapes declared for another batch size would be checked against this one.
-        value.shape = None
-    model = ir.Model(piece, ir_version=program.ir_version, functions=list(program.functions.values()))
-    return Segment(serialized(model), inputs, outputs)
 
 
 def sources(node: ir.Node) -> Iterator[ir.Value]:

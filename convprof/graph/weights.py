@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from math import prod
 
 import numpy as np
@@ -39,6 +40,18 @@ def is_constant(value: ir.Value | None) -> bool:
         seen.update(fresh)
         ahead.extend(fresh)
     return True
+
+
+def weights_digest(program: ir.Model) -> str:
+    """sha256 (hex) over all initialisers, those in files of external data included."""
+    digest = hashlib.sha256()
+    for graph in program.graphs():
+        for name, value in graph.initializers.items():
+            tensor = value.const_value
+            digest.update(repr((name, None if tensor is None else (tensor.dtype.name, tensor.shape.dims))).encode())
+            if tensor is not None and tensor.dtype != ir.DataType.STRING:
+                digest.update(tensor.tobytes())
+    return digest.hexdigest()
 
 
 def constant(value: ir.Value | None, model: Model) -> NDArray[np.generic] | None:

@@ -45,6 +45,7 @@ class FittedConv:
     error: float | None
     error_weights: float | None
     recipe: Recipe
+    model_error: float | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ class FittedLayer(msgspec.Struct, frozen=True):
     """How well one replaced layer reproduces the original's response on the calibration inputs.
 
     Errors are relative squared errors as in `Candidate`, behind the activation where one follows; `error_weights` is
-    that of the weights-only factors.
+    that of the weights-only factors. `model_error` is how far the model's outputs have moved with this layer and all
+    before it converted: relative_l2 as in `OutputFidelity`, of the worst output, on a few of the calibration inputs.
     """
 
     name: str
@@ -36,6 +37,7 @@ class FittedLayer(msgspec.Struct, frozen=True):
     error: float | None
     error_weights: float | None
     recipe: Recipe = Recipe()
+    model_error: float | None = None
 
 
 class LayerChange(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ class Layer:
     latency_after_ms: float | None
     error: float | None
     error_weights: float | None
+    model_error: float | None
     reason: Remark | None
 
     @property
@@ -64,6 +65,7 @@ def layers(run: Run) -> tuple[Layer, ...]:
             latency_after_ms=change.latency_after_ms if change else None,
             error=fit.error if fit else None,
             error_weights=fit.error_weights if fit else None,
+            model_error=fit.model_error if fit else None,
             reason=_reason(convs.get(name), reasons.get(name)) if stays else None,
         )
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from convprof.records.run import Run
 from convprof.reporting import wording
 from convprof.reporting.charts.bars import latency, macs
+from convprof.reporting.charts.drift import drift
 from convprof.reporting.charts.energy import energies
 from convprof.reporting.charts.errors import errors
 from convprof.reporting.charts.times import times
@@ -35,6 +36,7 @@ def render(run: Run) -> str:
             latency=latency(found),
             macs=macs(found),
             errors=errors(run.fits),
+            drift=drift(run.fits),
             energies=energies(run.analysis),
             models=benchmark_view.models(run.benchmark),
             comparisons=benchmark_view.comparisons(run.benchmark),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, isfinite, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -84,3 +84,11 @@ def _median(rows: Array) -> Array:
 
 def _mean(rows: Array) -> Array:
     return np.asarray(rows.mean(axis=1))
+
+
+def relative_norm(error: float, original: float) -> float | None:
+    """Divide, where that has a meaning: no error is 0 of anything, and any error is no multiple of 0."""
+    if error == 0:
+        return 0.0
+    ratio = error / original if original else inf
+    return ratio if isfinite(ratio) else None

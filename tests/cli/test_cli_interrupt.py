@@ -1,4 +1,4 @@
-"""Ctrl-C: exit code 130, one line, and nothing half-written."""
+"""Ctrl-C: exit code 130, one line, nothing half-written, and what was fitted is kept for --resume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, SAMPLES
+from command_line import ROOT, SAMPLES, process
+
+DIGITS: list[str | Path] = [
+    SAMPLES / "digits_vgg.onnx",
+    "--calibration",
+    SAMPLES / "digits_calib.npz",
+    "--preprocess",
+    "unit",
+]
 
 
 @pytest.mark.parametrize("existing", [False, True])
@@ -19,25 +27,60 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, existing: bool) -> No
     if existing:
         run.mkdir(parents=True)
         (run / "plan.json").write_text("from another time")
-    arguments = ["optimize", SAMPLES / "digits_vgg.onnx", "--calibration", SAMPLES / "digits_calib.npz"]
-    arguments += ["--preprocess", "unit", "-o", run]
-    process = subprocess.Popen(
+    started = start("optimize", *DIGITS, "-o", run, "--memory", "0B")
+    # The fifth value on disk, after four chunks of inputs: the survey is at work, and no layer has been fitted yet.
+    wait_for(run, ".convprof-*/.convprof-values-*/5")
+    assert interrupt(started).splitlines()[-1] == "convprof: interrupted"
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == ([run / "plan.json"] if existing else [])
+    assert (tmp_path / "deep").exists() == existing
+
+
+@pytest.mark.parametrize("command", ["rewrite", "optimize"])
+def test_an_interrupted_fit_goes_on(tmp_path: Path, command: str) -> None:
+    more = ["--form", "depthwise-pointwise", "--rank", "1"] if command == "rewrite" else ["--iterations", "2"]
+    more += ["--skip", "features.4.conv", "--skip", "features.5.conv"]
+    arguments: list[str | Path] = [command, *DIGITS, *more, "--memory", "8MiB"]
+    output = tmp_path / "first"
+    started = start(*arguments, "-o", output)
+    wait_for(tmp_path / "first.fit", "00001.npz")
+    last = interrupt(started).splitlines()[-1]
+    assert last.startswith("convprof: interrupted; ")
+    assert "fitted layers are kept in" in last
+    assert "--resume" in last
+    assert [path.name for path in tmp_path.iterdir()] == ["first.fit"]
+
+    resumed = process(*arguments, "-o", output, "--resume")
+    assert resumed.code in (0, 1), resumed.err
+    assert "were taken from a fit that had been cut short" in resumed.err
+    assert process(*arguments, "-o", tmp_path / "second").code in (0, 1)
+    files = [tmp_path / name for name in ("first", "second")]
+    models = [path / "model.onnx" if command == "optimize" else path for path in files]
+    assert models[0].read_bytes() == models[1].read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-m", "convprof", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def wait_for(folder: Path, pattern: str) -> None:
     deadline = time.monotonic() + 60
-    while not any(run.glob(".convprof-*")) and time.monotonic() < deadline:
+    while not any(folder.glob(pattern)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+
+
+def interrupt(started: subprocess.Popen[str]) -> str:
+    """Press Ctrl-C; what it said."""
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=60)
+    assert started.returncode == 130, err
     assert out == ""
-    assert err.splitlines()[-1] == "convprof: interrupted"
     assert "Traceback" not in err
-    left = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert left == ([run / "plan.json"] if existing else [])
-    assert (tmp_path / "deep").exists() == existing
+    return err

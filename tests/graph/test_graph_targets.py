@@ -67,3 +67,14 @@ def test_bounds_that_vary_are_no_range(tmp_path: Path) -> None:
 def test_bounds_were_attributes_once(tmp_path: Path) -> None:
     body = "a = C(x, w) y = Clip <min = 0.0, max = 6.0> (a)"
     assert target(tmp_path, body, opset=9) == Target("a", None, (0.0, 6.0))
+
+
+def test_what_is_known_is_not_looked_behind(tmp_path: Path) -> None:
+    text = '<ir_version: 8, opset_import: ["": 17]>\ng (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y) { '
+    text += "b = C(x, w) r = Relu(b) a = C(r, w) y = Add(a, r) }"
+    proto = onnx.parser.parse_model(text.replace("C(", "Conv <pads = [1, 1, 1, 1]> ("))
+    proto.graph.initializer.append(numpy_helper.from_array(np.asarray(WEIGHTS["w"]), "w"))
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    b, a = find_convs(settle(load(tmp_path / "model.onnx"), {}, {}, {}))
+    assert target_of(a, [a, b]) == Target("a", None, None)
+    assert target_of(a, [a, b], known=["r"]) == Target("y", "r", None)

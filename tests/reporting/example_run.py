@@ -259,8 +259,9 @@ def run() -> Run:
             (rank,),
             error := 0.004 + 0.09 / rank**2 * dice.random(),
             error * (3 + 9 * dice.random()),
+            0.02 + 0.015 * number + 0.01 * dice.random(),
         )
-        for at, rank in PLANNED.items()
+        for number, (at, rank) in enumerate(PLANNED.items())
     )
     return Run(
         schema="convprof.run/1",
@@ -326,7 +327,7 @@ def bare_run() -> Run:
         analysis=analysis,
         analysis_after=analysis,
         plan=replace(full.plan, kept=(), budget=Budget(), predicted=Prediction()),
-        fits=tuple(replace(each, error=None, error_weights=None) for each in full.fits),
+        fits=tuple(replace(each, error=None, error_weights=None, model_error=None) for each in full.fits),
         layers=tuple(replace(each, latency_before_ms=None, latency_after_ms=None) for each in full.layers),
         fidelity=None,
         benchmark=replace(

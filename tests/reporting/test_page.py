@@ -112,6 +112,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "No layer was profiled" in page
     assert "No kernel energies" in page
     assert "output errors were not measured" in page
+    assert "moved from layer to layer was not measured" in page
 
 
 def test_metric_is_optional() -> None:

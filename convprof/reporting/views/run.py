@@ -48,6 +48,7 @@ def sheet(run: Run) -> Sheet:
             "latency_after_ms",
             "error",
             "error_weights",
+            "model_error",
             "reason_kept",
         ),
         tuple(
@@ -64,6 +65,7 @@ def sheet(run: Run) -> Sheet:
                 each.latency_after_ms,
                 each.error,
                 each.error_weights,
+                each.model_error,
                 each.reason.code if each.reason else None,
             )
             for each in layers(run)
@@ -87,6 +89,7 @@ def layer_table(run: Run) -> Table:
             Column("latency"),
             Column("after"),
             Column("output error"),
+            Column("model error"),
         ),
         tuple(_layer(each) for each in found),
     )
@@ -122,6 +125,7 @@ def _layer(each: Layer) -> tuple[str, ...]:
         wording.milliseconds(each.latency_before_ms),
         wording.milliseconds(each.latency_after_ms),
         wording.significant(each.error),
+        wording.significant(each.model_error),
     )
 
 
