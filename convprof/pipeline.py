@@ -356,7 +356,7 @@ def _fit(
 
 
 def _summaries(fitted: Sequence[FittedConv]) -> tuple[FittedLayer, ...]:
-    return tuple(FittedLayer(f.name, f.form, f.rank, f.error, f.error_weights, f.recipe, f.model_error) for f in fitted)
+    return tuple(FittedLayer(f.name, f.form, f.rank, f.error, f.error_weights, f.model_error, f.recipe) for f in fitted)
 
 
 def _compare(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convprof.errors import DataError
-from convprof.moments import Gatherer, Moments, patches, positions_per_input
+from convprof.moments import Gatherer, Moments, patches, pooled, positions_per_input
 from convprof.records.convs import ConvSpec
 
 Array = NDArray[np.float64]
@@ -46,7 +46,7 @@ def _naive_patches(inputs: Array, spec: ConvSpec) -> Array:
     return np.array(rows)
 
 
-def _all_patches(inputs: NDArray[np.generic], spec: ConvSpec) -> Array:
+def _all_patches(inputs: NDArray[np.generic], spec: ConvSpec) -> NDArray[np.floating]:
     size = spec.output_size(inputs.shape[2:])
     total = int(np.prod(size))
     sample = np.repeat(np.arange(len(inputs)), total)
@@ -77,9 +77,24 @@ def test_patches_are_those_of_a_naive_loop(geometry: tuple[ConvSpec, tuple[int, 
     np.testing.assert_array_equal(_all_patches(inputs, spec), _naive_patches(inputs, spec))
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_patches_are_double_whatever_the_inputs(dtype: type[np.generic]) -> None:
-    assert _all_patches(_data()[0].astype(dtype), _SPEC).dtype == np.float64
+@pytest.mark.parametrize(("dtype", "made"), [("float16", "float32"), ("float32", "float32"), ("float64", "float64")])
+def test_patches_are_double_for_double_inputs_only(dtype: str, made: str) -> None:
+    assert _all_patches(_data()[0].astype(dtype), _SPEC).dtype == made
+
+
+def test_pooled_moments_are_those_of_all_inputs() -> None:
+    inputs, responses = _data(9)
+    parts = [_gathered(inputs[part], responses[part]) for part in (slice(0, 2), slice(2, 9))]
+    whole, both = _gathered(inputs, responses), pooled(parts)
+    for field in ("count", "patch_mean", "response_mean", "covariance", "cross", "power"):
+        np.testing.assert_allclose(getattr(both, field), getattr(whole, field), atol=1e-12)
+
+
+def test_another_bias_costs_its_distance() -> None:
+    moments, kernel = _gathered(*_data()), np.random.default_rng(1).standard_normal(_SPEC.weight_shape)
+    best = moments.best_bias(kernel)
+    assert moments.error(kernel, best) == pytest.approx(moments.error(kernel))
+    assert moments.error(kernel, best + 2) == pytest.approx(moments.error(kernel) + 4 * len(best))
 
 
 def test_moments_at_every_position_are_those_of_numpy() -> None:

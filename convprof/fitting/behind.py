@@ -1,11 +1,11 @@
 """Fits a response for what an activation makes of it: what is thrown away need not be right.
 
 Let f be the activation, y the original's total in front of it and y' the converted one's; the loss is |f(y') - f(y)|^2.
-Where f is steep at y, y' should equal y. Where it is flat there, a step down the slope of the loss,
-z = y' - f'(y') (f(y') - f(y)) / L^2 with L the steepest slope of f, never passes its minimum; for a ReLU or Clip that
-is z = min(y', low) or max(y', high), a majoriser of the loss (Hunter and Lange 2004). So: fit to z, move z, repeat,
-extrapolated as by Nesterov (1983), with a restart when the loss rises (O'Donoghue and Candes 2015). S stays as it is,
-only C is gathered anew for each z.
+Where f is steep at y, y' should equal y. Where it is flat there, y' should take a step down the slope of the loss,
+z = y' - s (f(y') - f(y)) / L^2, with L the steepest slope of f and s its slope at y', or between y and y' where that is
+steeper; behind a ReLU that is z = min(y', 0), a majoriser of the loss (Hunter and Lange 2004). So: fit to z, move z,
+repeat, extrapolated as by Nesterov (1983), with a restart when the loss rises (O'Donoghue and Candes 2015). S stays as
+it is, only C is gathered anew for each z.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convprof.fitting.curves import Curve
 from convprof.forms import Form
@@ -43,9 +44,9 @@ class ActivatedResponse:
         return self.curve(self.total)
 
     @cached_property
-    def steep(self) -> Floats:
-        """Where the activation shows the total as it is, (n, N) bool."""
-        steep: Floats = self.curve.slope(self.total) >= self.curve.steepest / 2
+    def steep(self) -> NDArray[np.bool_]:
+        """Where the activation shows the total as it is, (n, N)."""
+        steep: NDArray[np.bool_] = self.curve.slope(self.total) >= self.curve.steepest / 2
         return steep
 
     def predict(self, kernel: Array, bias: Array | None) -> Floats:
@@ -71,10 +72,12 @@ class ActivatedResponse:
 
     def shift(self, response: Floats) -> Floats:
         """Z - y: how far the target may move towards `response` without harm."""
-        total = self.total
-        at = response + self.rows.others
-        downhill = self.curve.slope(at) * (self.curve(at) - self.wanted) / self.curve.steepest**2
-        moved: Floats = np.where(self.steep, np.float32(0), at - downhill - total)
+        total, at = self.total, response + self.rows.others
+        lost, apart = self.curve(at) - self.wanted, at - total
+        slope = self.curve.slope(at)
+        secant = np.divide(lost, apart, out=np.zeros_like(lost), where=apart != 0)
+        downhill = np.where(np.abs(slope) >= np.abs(secant), slope, secant) * lost / self.curve.steepest**2
+        moved: Floats = np.where(self.steep, np.float32(0), apart - downhill)
         return moved
 
 

@@ -36,8 +36,8 @@ class FittedLayer(msgspec.Struct, frozen=True):
     rank: tuple[int, ...]
     error: float | None
     error_weights: float | None
-    recipe: Recipe = Recipe()
     model_error: float | None = None
+    recipe: Recipe = Recipe()
 
 
 class LayerChange(msgspec.Struct, frozen=True):

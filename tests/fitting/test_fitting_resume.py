@@ -151,7 +151,6 @@ def test_what_was_fitted_to_something_else_is_refused(tmp_path: Path, problem: P
         ("weights", "0", "other weights"),
         ("threads", 7, "another number of threads"),
         ("providers", ["X"], "other providers"),
-        ("settings", {"sweeps": 1}, "other settings"),
         ("inputs", [], "other input shapes"),
     ],
 )
