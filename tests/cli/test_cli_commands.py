@@ -154,19 +154,24 @@ def test_schema(capsys: Capture, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "emission"),
+    ("form", "rank", "emission"),
     [
-        ("depthwise-pointwise", "sum"),
-        ("depthwise-pointwise", "concat"),
-        ("depthwise-pointwise", "multiplier"),
-        ("pointwise-depthwise", None),
-        ("spatial", None),
+        ("depthwise-pointwise", "2", "sum"),
+        ("depthwise-pointwise", "2", "concat"),
+        ("depthwise-pointwise", "2", "multiplier"),
+        ("pointwise-depthwise", "2", None),
+        ("pointwise-depthwise-pointwise", "8", None),
+        ("spatial", "2", None),
+        ("channel", "2", None),
+        ("tucker2", "2,2", None),
     ],
 )
 @pytest.mark.parametrize("init", ["weights", "calibrated"])
-def test_rewrite_then_verify(tmp_path: Path, capsys: Capture, form: str, emission: str | None, init: str) -> None:
+def test_rewrite_then_verify(
+    tmp_path: Path, capsys: Capture, form: str, rank: str, emission: str | None, init: str
+) -> None:
     model, out, inputs = small_model(tmp_path), tmp_path / "new" / "out.onnx", data(tmp_path)
-    arguments: list[str | Path] = ["--form", form, "--rank", "2", "--init", init, "--calibration", str(inputs)]
+    arguments: list[str | Path] = ["--form", form, "--rank", rank, "--init", init, "--calibration", str(inputs)]
     arguments += ["--emission", emission] if emission else []
     result = convprof(capsys, "rewrite", model, "-o", out, *arguments)
     assert (result.code, result.out) == (0, ""), result.err
