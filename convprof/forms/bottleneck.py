@@ -7,16 +7,22 @@ The columns of a kernel, (m, taps), are split into i, which the first factor see
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from convprof.forms.least_squares import conjugate_gradients, inverse, solve
 from convprof.moments import Moments
 from convprof.records.factors import Array
 
+_F = TypeVar("_F", bound=np.floating)
 
-def leading(gram: Array, rank: int) -> Array:
+
+def leading(gram: NDArray[_F], rank: int) -> NDArray[_F]:
     """The `rank` leading eigenvectors (n, rank) of a symmetric matrix (n, n)."""
-    return np.linalg.eigh(gram)[1][:, ::-1][:, :rank]
+    vectors: NDArray[_F] = np.linalg.eigh(gram)[1][:, ::-1][:, :rank]
+    return vectors
 
 
 def composed(first: Array, last: Array) -> Array:

@@ -31,7 +31,7 @@ from convprof.records.plan import Emission
 from convprof.records.remarks import Remark
 from convprof.stats.spectrum import gaussian_pooled_energy, pooled_energy
 
-_ROUNDS = 3
+_ROUNDS = 2
 _STEPS = 4
 _LEAP = 3.0
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from convprof.records.factors import Arrangement, Array, Factors
 from convprof.records.plan import Emission
 from convprof.records.remarks import Remark
 
+_F = TypeVar("_F", bound=np.floating)
 _DRAWN_CHANNELS = 64
 _DRAWN_VALUES = 1 << 16
 _MOST_DRAWS = 64
@@ -105,7 +107,7 @@ class Tucker2:
         return in_a_row(self.chain(spec, (len(first), len(core))), factors)
 
 
-def _decomposed(kernel: Array) -> tuple[Array, Array, Array]:
+def _decomposed(kernel: NDArray[_F]) -> tuple[NDArray[_F], NDArray[_F], NDArray[_F]]:
     """The whole higher-order SVD: core (R2, R1, k) at full rank, first (R1, M), last (N, R2), by falling strength."""
     count, channels = kernel.shape[:2]
     rows = kernel.reshape(count, -1)
@@ -116,7 +118,7 @@ def _decomposed(kernel: Array) -> tuple[Array, Array, Array]:
     return core.reshape(last.shape[1], len(first), -1), first, last
 
 
-def _turned(rows: Array, size: int) -> Array:
+def _turned(rows: NDArray[_F], size: int) -> NDArray[_F]:
     """From rows over columns (j, k) with `size` of j to rows j over columns (row, k)."""
     return rows.reshape(len(rows), size, -1).transpose(1, 0, 2).reshape(size, -1)
 
@@ -126,8 +128,8 @@ def _shares(kernel: NDArray[np.floating]) -> Array:
     largest = np.abs(kernel).max()
     if largest == 0:
         return np.ones(kernel.shape[:2])
-    core, _, _ = _decomposed(kernel.astype(np.float64) / largest)
-    kept = np.square(core).sum(axis=2).cumsum(axis=0).cumsum(axis=1)
+    core, _, _ = _decomposed(kernel / largest)
+    kept = np.square(core).sum(axis=2, dtype=np.float64).cumsum(axis=0).cumsum(axis=1)
     share: Array = kept / kept[-1, -1]
     return share
 

@@ -14,6 +14,7 @@ import pytest
 from command_line import ROOT, SAMPLES, Result, convprof, data, process, separable_model, small_model
 
 from convprof import __version__
+from convprof.forms import FORMS
 from convprof.records.files import FORMATS
 
 Capture = pytest.CaptureFixture[str]
@@ -346,3 +347,10 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, env=env, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "{", "")
+
+
+@pytest.mark.parametrize("command", ["rewrite", "optimize"])
+def test_help_names_every_form(capsys: Capture, command: str) -> None:
+    *others, last = FORMS
+    wanted = f"{', '.join(others)} or {last}"
+    assert wanted.replace(" ", "") in "".join(convprof(capsys, command, "--help").out.split())
