@@ -9,6 +9,7 @@ import click
 
 from convprof.cli import console
 from convprof.cli.options import (
+    FORMS,
     MODEL,
     fit_options,
     number,
@@ -54,7 +55,7 @@ Exit code 1 means: done, and the result is not worth having; the report says why
     multiple=True,
     default=("depthwise-pointwise",),
     show_default=True,
-    help="Forms that may be used: depthwise-pointwise, pointwise-depthwise, spatial; repeatable.",
+    help=f"A form that may be used: {FORMS}; repeatable.",
 )
 @only_skip_options
 @shape_options

@@ -13,6 +13,8 @@ from convprof.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("table", "json", "csv", "markdown")
+FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise, spatial, channel or tucker2"
+"""Read by people; tests hold it against the table of forms, whose import would cost every start."""
 MODEL = click.argument("model", type=click.Path())
 
 _SHAPES = (

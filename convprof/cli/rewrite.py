@@ -8,6 +8,7 @@ import click
 
 from convprof.cli import console
 from convprof.cli.options import (
+    FORMS,
     MODEL,
     fit_options,
     only_skip_options,
@@ -34,8 +35,8 @@ Examples:
 @MODEL
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT", help="The new model.")
 @click.option("--plan", type=click.Path(), metavar="FILE", help="A plan.json; it may be edited by hand.")
-@click.option("--form", metavar="FORM", help="depthwise-pointwise, pointwise-depthwise or spatial.")
-@click.option("--rank", metavar="N", help="Rank of the form: its depth multiplier, or channels in between.")
+@click.option("--form", metavar="FORM", help=f"{FORMS}.")
+@click.option("--rank", metavar="N", help="Its depth multiplier, or channels in between; 16,32 for tucker2.")
 @click.option("--emission", type=click.Choice(("sum", "concat", "multiplier")), help="How a rank above 1 is written.")
 @click.option("--calibration", metavar="DATA", help="Unlabelled inputs: .npz, .npy, picture folder, module:function.")
 @click.option(

@@ -46,13 +46,13 @@ class Form(Protocol):
         """The convs that stand in for `spec`; the bias sits on the last one."""
 
     def energy(self, kernel: NDArray[np.floating], ranks: Sequence[Rank]) -> tuple[float, ...]:
-        """Share of the kernel's squared norm that the best factors of each rank keep, 0..1; 1 for a kernel of zeros."""
+        """Share of the kernel's squared norm that `factor` keeps at each rank, 0..1; 1 for a kernel of zeros."""
 
     def energy_random(self, spec: ConvSpec, rank: Rank) -> float:
         """The same share for a Gaussian kernel of this shape (expected value)."""
 
     def factor(self, kernel: Array, spec: ConvSpec, rank: Rank) -> Factors:
-        """Factors nearest to the kernel in the Frobenius norm; no bias."""
+        """Factors near to the kernel in the Frobenius norm, the nearest where a closed form is known; no bias."""
 
     def fit(self, moments: Moments, spec: ConvSpec, start: Factors, sweeps: int) -> Factors:
         """Factors that lower `moments.error` of the composed kernel, sweep by sweep, from `start`; no bias."""

@@ -18,6 +18,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from convprof.forms.chains import in_a_row
 from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
 from convprof.forms.offers import cheaper
 from convprof.forms.pairs import normed, truncated
@@ -97,14 +98,14 @@ class DepthwisePointwise:
         """`multiplier`: one grouped conv; `concat`: D depthwise convs, one pointwise; `sum`: D pairs added up."""
         depthwise, mixing = factors.weights
         rank = len(depthwise) // spec.in_channels
-        first, last = self.chain(spec, (rank,))
+        chain = self.chain(spec, (rank,))
         if emission == "multiplier" or rank == 1:
-            return ConvStep(first, depthwise, None), ConvStep(last, mixing, factors.bias)
+            return in_a_row(chain, factors)
         single = _with_channels(spec, spec.in_channels)
         filters = [ConvStep(single, depthwise[d::rank], None) for d in range(rank)]
         columns = [mixing[:, d::rank] for d in range(rank)]
         if emission == "concat":
-            joined = ConvStep(last, np.concatenate(columns, axis=1), factors.bias)
+            joined = ConvStep(chain[-1], np.concatenate(columns, axis=1), factors.bias)
             return Parallel(tuple((step,) for step in filters), "concat"), joined
         mix = pointwise(spec.in_channels, spec.out_channels, len(spec.kernel_shape))
         biases = [*([None] * (rank - 1)), factors.bias]

@@ -44,15 +44,19 @@ def solve(normal: Array, right: Array) -> Array:
 
 
 def conjugate_gradients(
-    apply: Callable[[Array], Array], right: Array, start: Array, precondition: Callable[[Array], Array]
+    apply: Callable[[Array], Array],
+    right: Array,
+    start: Array,
+    precondition: Callable[[Array], Array],
+    steps: int = _STEPS,
 ) -> Array:
-    """A few preconditioned conjugate-gradient steps on apply(x) = right from `start`; arrays keep their shape.
+    """At most `steps` preconditioned conjugate-gradient steps on apply(x) = right from `start`; arrays keep shape.
 
     Our own because it must end, and not divide by zero, at a direction without curvature: what the data never excited.
     """
     solution, residual = start, right - apply(start)
     direction, before = np.zeros_like(start), 1.0
-    for _ in range(_STEPS):
+    for _ in range(steps):
         preconditioned = precondition(residual)
         now = float(np.vdot(residual, preconditioned))
         if now <= 0 or np.linalg.norm(residual) <= _TOLERANCE * np.linalg.norm(right):

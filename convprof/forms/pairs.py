@@ -19,7 +19,7 @@ def truncated(matrices: Array, rank: int) -> tuple[Array, Array]:
 
 
 def normed(filters: Array) -> tuple[Array, Array]:
-    """Filters (c, D, k) with norm 1 (zeros stay zeros), and the factors (c, D) that their mixing weights must take."""
-    norm = np.linalg.norm(filters, axis=2)
+    """Filters (..., k) with norm 1 (zeros stay zeros), and the factors (...) that their mixing weights must take."""
+    norm = np.linalg.norm(filters, axis=-1)
     safe = np.where(norm > 0, norm, 1.0)
-    return filters / safe[:, :, None], safe
+    return filters / safe[..., None], safe

@@ -16,6 +16,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from convprof.forms.chains import in_a_row
 from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
 from convprof.forms.offers import cheaper
 from convprof.forms.pairs import normed, truncated
@@ -92,9 +93,8 @@ class PointwiseDepthwise:
         """`multiplier`: one pointwise and one grouped conv; `sum`: D pairs added up."""
         mixing, depthwise = factors.weights
         rank = len(mixing) // spec.out_channels
-        first, last = self.chain(spec, (rank,))
         if emission == "multiplier" or rank == 1:
-            return ConvStep(first, mixing, None), ConvStep(last, depthwise, factors.bias)
+            return in_a_row(self.chain(spec, (rank,)), factors)
         mix = pointwise(spec.in_channels, spec.out_channels, len(spec.kernel_shape))
         single = _grouped(spec, spec.out_channels)
         biases = [*([None] * (rank - 1)), factors.bias]

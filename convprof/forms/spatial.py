@@ -16,12 +16,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
+from convprof.forms import bottleneck
+from convprof.forms.chains import in_a_row
+from convprof.forms.least_squares import descend, solve
 from convprof.forms.offers import cheaper
 from convprof.forms.refusals import common_refusal
 from convprof.moments import Moments
 from convprof.records.convs import ConvSite, ConvSpec, Rank
-from convprof.records.factors import Arrangement, Array, ConvStep, Factors
+from convprof.records.factors import Arrangement, Array, Factors
 from convprof.records.plan import Emission
 from convprof.records.remarks import Remark
 from convprof.stats.spectrum import gaussian_energy, kept_energy
@@ -92,36 +94,34 @@ class Spatial:
         """Truncated SVD, the singular values shared evenly."""
         left, values, right = np.linalg.svd(_matrix(kernel), full_matrices=False)
         root = np.sqrt(values[: rank[0]])
-        first = (left[:, : rank[0]] * root).T.reshape(rank[0], spec.in_channels, spec.kernel_shape[0])
+        first = (left[:, : rank[0]] * root).T
         last = (right[: rank[0]] * root[:, None]).reshape(rank[0], spec.out_channels, -1).transpose(1, 0, 2)
         return _factors(first, last, spec)
 
     def fit(self, moments: Moments, spec: ConvSpec, start: Factors, sweeps: int) -> Factors:
         """Alternate the exact step for the last conv and conjugate gradients on the first."""
         width = prod(spec.kernel_shape[1:])
-        side = spec.in_channels * spec.kernel_shape[0]
-        whitening = inverse(np.einsum("ibjb->ij", moments.covariance.reshape(side, width, side, width)) / width)
+        white = bottleneck.whitening(moments, width)
 
         def respond(factors: Factors) -> Factors:
             first, _ = _unpack(factors)
-            return _balanced(first, _last_step(moments, first, width), spec)
+            last = solve(*bottleneck.compressed(moments, first, width))
+            return _balanced(first, last.reshape(-1, len(first), width), spec)
 
         def sweep(factors: Factors) -> Factors:
             first, last = _unpack(factors)
-            return respond(_factors(_first_step(moments, first, last, whitening), last, spec))
+            return respond(_factors(bottleneck.first_step(moments, first, last, white), last, spec))
 
         return descend(moments, start, lambda factors: self.compose(factors, spec), respond, sweep, sweeps)
 
     def compose(self, factors: Factors, spec: ConvSpec) -> Array:
         """Sum over the R channels between the two convs."""
         first, last = _unpack(factors)
-        return _compose(first, last).reshape(spec.weight_shape)
+        return bottleneck.composed(first, last).reshape(spec.weight_shape)
 
     def arrange(self, factors: Factors, spec: ConvSpec, emission: Emission) -> Arrangement:
         """Two convs, one after the other, whatever the emission."""
-        first, last = factors.weights
-        chain = self.chain(spec, (len(first),))
-        return ConvStep(chain[0], first, None), ConvStep(chain[1], last, factors.bias)
+        return in_a_row(self.chain(spec, (len(factors.weights[0]),)), factors)
 
 
 def _matrix(kernel: NDArray[_F]) -> NDArray[_F]:
@@ -130,70 +130,27 @@ def _matrix(kernel: NDArray[_F]) -> NDArray[_F]:
     return kernel.reshape(count, channels, first, -1).transpose(1, 2, 0, 3).reshape(channels * first, -1)
 
 
-def _compose(first: Array, last: Array) -> Array:
-    """Kernel (N, M, a, b) from Q (R, M, a) and P (N, R, b)."""
-    rank, channels, length = first.shape
-    count, _, width = last.shape
-    flat = last.transpose(0, 2, 1).reshape(count * width, rank) @ first.reshape(rank, -1)
-    return flat.reshape(count, width, channels, length).transpose(0, 2, 3, 1)
-
-
 def _factors(first: Array, last: Array, spec: ConvSpec) -> Factors:
-    """From Q (R, M, a) and P (N, R, b) to the weights of the chain."""
-    rank, channels, length = first.shape
-    rest = len(spec.kernel_shape) - 1
+    """From Q (R, M a) and P (N, R, b) to the weights of the chain."""
+    rank, rest = len(first), len(spec.kernel_shape) - 1
     return Factors(
         (
-            first.reshape(rank, channels, length, *(1,) * rest),
+            first.reshape(rank, spec.in_channels, spec.kernel_shape[0], *(1,) * rest),
             last.reshape(len(last), rank, 1, *spec.kernel_shape[1:]),
         )
     )
 
 
 def _unpack(factors: Factors) -> tuple[Array, Array]:
+    """Q (R, M a) and P (N, R, b) of the chain's weights."""
     first, last = factors.weights
-    return first.reshape(*first.shape[:3]), last.reshape(*last.shape[:2], -1)
-
-
-def _last_step(moments: Moments, first: Array, width: int) -> Array:
-    """Exact: regress the responses on the R b features that the first conv makes."""
-    rank, channels, length = first.shape
-    taps = length * width
-    features = first.reshape(rank, channels * length)
-
-    def gather(rows: Array) -> Array:
-        """From columns (m, a, b) to columns (r, b)."""
-        split = rows.reshape(len(rows), channels * length, width)
-        return (features @ split).reshape(len(rows), rank * width)
-
-    half = features @ moments.covariance.reshape(channels * length, -1)
-    normal = gather(half.reshape(rank * width, channels * taps))
-    return solve(normal, gather(moments.cross)).reshape(-1, rank, width)
-
-
-def _first_step(moments: Moments, first: Array, last: Array, whitening: Array) -> Array:
-    """Conjugate gradients on Q through the Gram matrix of P, preconditioned by a Kronecker product."""
-    rank, channels, length = first.shape
-    count, _, width = last.shape
-    side = channels * length
-    gram = (last.reshape(count, -1).T @ last.reshape(count, -1)).reshape(rank, width, rank, width)
-    split = moments.covariance.reshape(side, width, side, width)
-    own = inverse(np.einsum("rbsb->rs", gram))
-    right = np.einsum("nrb,nib->ri", last, moments.cross.reshape(count, side, width), optimize=True)
-
-    def apply(x: Array) -> Array:
-        """From (r', i') through S to (r', b', i, b), then over P^T P to (r, i)."""
-        half = (x @ split.reshape(side, -1)).reshape(rank * width, side, width).transpose(2, 0, 1)
-        return gram.reshape(rank, -1) @ half.reshape(-1, side)
-
-    solution = conjugate_gradients(apply, right, first.reshape(rank, side), lambda x: own @ x @ whitening)
-    return solution.reshape(first.shape)
+    return first.reshape(len(first), -1), last.reshape(*last.shape[:2], -1)
 
 
 def _balanced(first: Array, last: Array, spec: ConvSpec) -> Factors:
     """The same product, each of the R channels with the same norm on both sides."""
-    one = np.linalg.norm(first, axis=(1, 2))
+    one = np.linalg.norm(first, axis=1)
     two = np.linalg.norm(last, axis=(0, 2))
     scale = np.sqrt(np.where(one > 0, two, 1.0) / np.where(one > 0, one, 1.0))
     scale = np.where(scale > 0, scale, 1.0)
-    return _factors(first * scale[:, None, None], last / scale[None, :, None], spec)
+    return _factors(first * scale[:, None], last / scale[None, :, None], spec)

@@ -21,18 +21,35 @@ _GRID = 4096
 def kept_energy(matrices: NDArray[np.floating], ranks: Sequence[int]) -> tuple[float, ...]:
     """Share of the squared norm of matrices (..., rows, columns) that each one's `rank` largest singular values hold.
 
-    0..1, and 1 for zeros, of which nothing can be lost. Computed in the matrices' own precision at any scale, from the
-    eigenvalues of the smaller Gram matrices.
+    0..1, and 1 for zeros, of which nothing can be lost.
     """
-    largest = np.abs(matrices).max()
-    if largest == 0:
-        return (1.0,) * len(ranks)
-    scaled = matrices / largest
+    values = _spectra(matrices)
+    return _shares(values.reshape(-1, values.shape[-1]).sum(axis=0), ranks)
+
+
+def pooled_energy(matrices: NDArray[np.floating], ranks: Sequence[int]) -> tuple[float, ...]:
+    """The same of the `rank` largest singular values of all the matrices together."""
+    return _shares(np.sort(_spectra(matrices), axis=None)[::-1], ranks)
+
+
+def _spectra(matrices: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Squared singular values by falling size, (..., smaller side), up to a common scale.
+
+    Computed in the matrices' own precision at any scale, from the eigenvalues of the smaller Gram matrices.
+    """
+    scaled = matrices / (np.abs(matrices).max() or 1)
     if scaled.shape[-2] > scaled.shape[-1]:
         scaled = scaled.swapaxes(-2, -1)
     scaled = np.ascontiguousarray(scaled)
     values = np.linalg.eigvalsh(scaled @ scaled.swapaxes(-2, -1))[..., ::-1].astype(np.float64)
-    kept = np.cumsum(np.maximum(values, 0).reshape(-1, values.shape[-1]).sum(axis=0))
+    return np.maximum(values, 0)
+
+
+def _shares(values: NDArray[np.float64], ranks: Sequence[int]) -> tuple[float, ...]:
+    """Share of their sum that the first `rank` values hold; 1 of zeros."""
+    kept = np.cumsum(values)
+    if kept[-1] == 0:
+        return (1.0,) * len(ranks)
     return tuple(float(kept[min(rank, len(kept)) - 1] / kept[-1]) for rank in ranks)
 
 
@@ -44,19 +61,31 @@ def gaussian_energy(rows: int, columns: int, rank: int) -> float:
         return 1.0
     if small > _LARGE:
         return _marchenko_pastur(small / large, rank / small)
-    return float(_drawn(small, large)[rank - 1])
+    values = _drawn(small, large)
+    return float((np.cumsum(values, axis=1) / values.sum(axis=1, keepdims=True)).mean(axis=0)[rank - 1])
+
+
+@lru_cache(maxsize=256)
+def gaussian_pooled_energy(count: int, rows: int, columns: int, rank: int) -> float:
+    """The same for the `rank` largest singular values of `count` such matrices together."""
+    small, large = min(rows, columns), max(rows, columns)
+    share = rank / (count * small)
+    if share >= 1:
+        return 1.0
+    if small > _LARGE:
+        return _marchenko_pastur(small / large, share)
+    kept = np.cumsum(np.sort(_drawn(small, large), axis=None)[::-1])
+    return float(kept[max(round(share * len(kept)), 1) - 1] / kept[-1])
 
 
 @lru_cache(maxsize=64)
 def _drawn(small: int, large: int) -> NDArray[np.float64]:
-    """Mean cumulative energy by rank over seeded draws."""
+    """Squared singular values of seeded draws, by falling size: (draws, small)."""
     random = np.random.default_rng(0)
     factor = np.tril(random.standard_normal((_DRAWS, small, small)), -1)
     place = np.arange(small)
     factor[:, place, place] = np.sqrt(random.chisquare(large - place, (_DRAWS, small)))
-    values = np.linalg.eigvalsh(factor @ factor.transpose(0, 2, 1))[:, ::-1]
-    kept: NDArray[np.float64] = (np.cumsum(values, axis=1) / values.sum(axis=1, keepdims=True)).mean(axis=0)
-    return kept
+    return _spectra(factor)
 
 
 def _marchenko_pastur(aspect: float, share: float) -> float:

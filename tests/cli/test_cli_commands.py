@@ -14,6 +14,7 @@ import pytest
 from command_line import ROOT, SAMPLES, Result, convprof, data, process, separable_model, small_model
 
 from convprof import __version__
+from convprof.forms import FORMS
 from convprof.records.files import FORMATS
 
 Capture = pytest.CaptureFixture[str]
@@ -154,19 +155,24 @@ def test_schema(capsys: Capture, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "emission"),
+    ("form", "rank", "emission"),
     [
-        ("depthwise-pointwise", "sum"),
-        ("depthwise-pointwise", "concat"),
-        ("depthwise-pointwise", "multiplier"),
-        ("pointwise-depthwise", None),
-        ("spatial", None),
+        ("depthwise-pointwise", "2", "sum"),
+        ("depthwise-pointwise", "2", "concat"),
+        ("depthwise-pointwise", "2", "multiplier"),
+        ("pointwise-depthwise", "2", None),
+        ("pointwise-depthwise-pointwise", "8", None),
+        ("spatial", "2", None),
+        ("channel", "2", None),
+        ("tucker2", "2,2", None),
     ],
 )
 @pytest.mark.parametrize("init", ["weights", "calibrated"])
-def test_rewrite_then_verify(tmp_path: Path, capsys: Capture, form: str, emission: str | None, init: str) -> None:
+def test_rewrite_then_verify(
+    tmp_path: Path, capsys: Capture, form: str, rank: str, emission: str | None, init: str
+) -> None:
     model, out, inputs = small_model(tmp_path), tmp_path / "new" / "out.onnx", data(tmp_path)
-    arguments: list[str | Path] = ["--form", form, "--rank", "2", "--init", init, "--calibration", str(inputs)]
+    arguments: list[str | Path] = ["--form", form, "--rank", rank, "--init", init, "--calibration", str(inputs)]
     arguments += ["--emission", emission] if emission else []
     result = convprof(capsys, "rewrite", model, "-o", out, *arguments)
     assert (result.code, result.out) == (0, ""), result.err
@@ -341,3 +347,10 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, env=env, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "{", "")
+
+
+@pytest.mark.parametrize("command", ["rewrite", "optimize"])
+def test_help_names_every_form(capsys: Capture, command: str) -> None:
+    *others, last = FORMS
+    wanted = f"{', '.join(others)} or {last}"
+    assert wanted.replace(" ", "") in "".join(convprof(capsys, command, "--help").out.split())

@@ -70,13 +70,18 @@ def cases(draw: st.DrawFn, form: str | None = None) -> Case:
 
 
 def ranks_up_to(full: Rank) -> list[Rank]:
-    """Every rank of a form with one number, each of the several numbers growing in turn for others."""
+    """Every rank of a form with one number; of a form with several, a path on which each grows in turn with others."""
     found = [(1,) * len(full)]
     while found[-1] != full:
         last = found[-1]
-        axis = next(i for i in range(len(full)) if last[i] < full[i])
+        axis = min((i for i in range(len(full)) if last[i] < full[i]), key=lambda i: last[i] / full[i])
         found.append(tuple(value + (i == axis) for i, value in enumerate(last)))
     return found
+
+
+def rank_of(form: Form, spec: ConvSpec, value: int) -> Rank:
+    """The rank whose numbers are all `value`."""
+    return (value,) * len(form.full_rank(spec))
 
 
 def relative(error: Array, reference: Array) -> float:

@@ -63,7 +63,7 @@ def test_energy_in_single_precision_is_close_to_that_in_double(case: Case) -> No
 @_LAW
 @given(sites.cases(), st.data())
 def test_energy_takes_ranks_in_any_order_and_beyond_the_full_one(case: Case, data: st.DataObject) -> None:
-    ranks = data.draw(st.permutations([*sites.ranks_up_to(case.full), tuple(r + 3 for r in case.full)]))
+    ranks = data.draw(st.permutations([*sites.ranks_up_to(case.full), case.rank, tuple(r + 3 for r in case.full)]))
     energy = dict(zip(ranks, case.form.energy(case.kernel(), ranks), strict=True))
     assert energy[case.rank] == case.form.energy(case.kernel(), [case.rank])[0]
     assert energy[tuple(r + 3 for r in case.full)] == pytest.approx(1)

@@ -11,10 +11,22 @@ from sites import Case
 
 from convprof.forms import FORMS
 from convprof.moments import Gatherer, Moments
-from convprof.records.convs import ConvSite, ConvSpec
+from convprof.records.convs import ConvSite, ConvSpec, Rank
 from convprof.records.factors import Array, Factors
 
 _RIDGE = 1e-4
+_LOW: dict[str, Rank] = {
+    "spatial": (3,),
+    "channel": (2,),
+    "tucker2": (2, 2),
+    "pointwise-depthwise-pointwise": (4,),
+}
+_MIDDLE: dict[str, Rank] = {
+    "spatial": (8,),
+    "channel": (4,),
+    "tucker2": (5, 5),
+    "pointwise-depthwise-pointwise": (16,),
+}
 
 
 def _errors(case: Case, moments: Moments, sweeps: tuple[int, ...]) -> list[float]:
@@ -65,22 +77,30 @@ def test_data_that_says_nothing_leaves_the_kernel_alone(case: Case, inputs: str)
 @settings(max_examples=300)
 @given(sites.cases())
 def test_a_fit_on_white_inputs_starts_where_the_weights_alone_end(case: Case) -> None:
-    """With S = 1 the objective is the Frobenius norm, in which the truncated SVD is already the best."""
+    """With S = 1 the objective is the Frobenius norm, in which a truncated SVD is already the best.
+
+    No closed form is known for two of the forms: there the fit may still gain.
+    """
     size = int(np.prod(case.spec.weight_shape[1:]))
     kernel = case.kernel()
     flat = kernel.reshape(len(kernel), -1)
     zero = np.zeros(size), np.zeros(len(kernel))
     moments = Moments(1, *zero, np.eye(size), flat, float(np.sum(flat**2)))
     start, fitted = _errors(case, moments, (8,))
-    assert fitted == pytest.approx(start, rel=1e-6, abs=1e-9 * moments.power)
+    if case.form.name in ("tucker2", "pointwise-depthwise-pointwise"):
+        assert fitted <= start
+    else:
+        assert fitted == pytest.approx(start, rel=1e-6, abs=1e-9 * moments.power)
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_data_makes_a_large_difference_on_correlated_inputs(name: str) -> None:
     spec = ConvSpec(8, 8, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1))
-    case = Case(FORMS[name], ConvSite(spec, 1, (12, 12)), (2,) if name != "spatial" else (8,), 0)
-    smooth = np.cumsum(np.cumsum(np.random.default_rng(0).standard_normal((40, 8, 12, 12)), axis=2), axis=3)
-    moments = _from_inputs(case, smooth)
+    case = Case(FORMS[name], ConvSite(spec, 1, (12, 12)), _MIDDLE.get(name, (2,)), 0)
+    random = np.random.default_rng(0)
+    smooth = np.cumsum(np.cumsum(random.standard_normal((40, 8, 12, 12)), axis=2), axis=3)
+    mixed = np.einsum("mc,nchw->nmhw", random.standard_normal((8, 8)) / np.arange(1, 9) ** 2, smooth)
+    moments = _from_inputs(case, mixed)
     start, fitted = _errors(case, moments.ridged(case.kernel(), _RIDGE), (8,))
     assert fitted < 0.3 * start
 
@@ -89,7 +109,7 @@ def test_data_makes_a_large_difference_on_correlated_inputs(name: str) -> None:
 def test_a_teacher_within_reach_is_found(name: str) -> None:
     """Responses made by a chain of the same rank: the fit comes close to it from another kernel's factors."""
     spec = ConvSpec(4, 5, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1))
-    case = Case(FORMS[name], ConvSite(spec, 1, (10, 10)), (1,) if name != "spatial" else (3,), 1)
+    case = Case(FORMS[name], ConvSite(spec, 1, (10, 10)), _LOW.get(name, (1,)), 1)
     teacher = case.form.compose(case.form.factor(case.kernel(), spec, case.rank), spec)
     nearby = teacher + 0.3 * np.random.default_rng(5).standard_normal(teacher.shape)
     inputs = np.random.default_rng(3).standard_normal((30, 4, 10, 10))
@@ -103,8 +123,8 @@ def test_a_teacher_within_reach_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", FORMS)
 def test_no_sweeps_change_nothing(name: str) -> None:
     spec = ConvSpec(3, 4, (3, 3), (1, 1), (0, 0, 0, 0), (1, 1))
-    case = Case(FORMS[name], ConvSite(spec, 1, (6, 6)), (1,), 0)
-    start = case.form.factor(case.kernel(), spec, (1,))
+    case = Case(FORMS[name], ConvSite(spec, 1, (6, 6)), sites.rank_of(FORMS[name], spec, 1), 0)
+    start = case.form.factor(case.kernel(), spec, case.rank)
     assert case.form.fit(sites.moments_of(case, "white", "of the kernel"), spec, start, 0) is start
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convprof.stats import spectrum
-from convprof.stats.spectrum import gaussian_energy, kept_energy
+from convprof.stats.spectrum import gaussian_energy, gaussian_pooled_energy, kept_energy, pooled_energy
 
 
 def _monte_carlo(rows: int, columns: int, draws: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -37,9 +37,11 @@ def test_the_law_for_large_matrices_is_within_a_percent_of_draws(rows: int, colu
 
 @pytest.mark.parametrize("columns", [64, 200, 2000, 50_000])
 def test_both_ways_agree_where_they_meet(columns: int) -> None:
-    drawn = spectrum._drawn(64, columns)
     for rank in (4, 16, 32, 60):
-        assert spectrum._marchenko_pastur(64 / columns, rank / 64) == pytest.approx(drawn[rank - 1], rel=0.015)
+        drawn = gaussian_energy(64, columns, rank)
+        assert spectrum._marchenko_pastur(64 / columns, rank / 64) == pytest.approx(drawn, rel=0.015)
+        pooled = gaussian_pooled_energy(8, 64, columns, 8 * rank)
+        assert spectrum._marchenko_pastur(64 / columns, rank / 64) == pytest.approx(pooled, rel=0.03)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(3, 8), (9, 512), (200, 300)])
@@ -76,5 +78,23 @@ def test_kept_energy_survives_single_precision_at_the_ends_of_its_range() -> Non
         )
 
 
+def test_pooled_energy_is_that_of_the_largest_singular_values_of_all() -> None:
+    matrices = np.random.default_rng(0).standard_normal((4, 6, 3)) * np.array([1, 2, 3, 4])[:, None, None]
+    squares = np.sort(np.linalg.svd(matrices, compute_uv=False).ravel() ** 2)[::-1]
+    np.testing.assert_allclose(pooled_energy(matrices, range(1, 13)), np.cumsum(squares) / squares.sum())
+    assert pooled_energy(matrices, [99]) == (1.0,)
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(64, 64, 9), (200, 3, 9), (9, 200, 300)])
+def test_random_matrices_keep_what_draws_keep_together(count: int, rows: int, columns: int) -> None:
+    drawn = np.random.default_rng(1).standard_normal((count, rows, columns))
+    full = count * min(rows, columns)
+    ranks = [full // 9, full // 3, full // 2, full]
+    found = [gaussian_pooled_energy(count, rows, columns, rank) for rank in ranks]
+    np.testing.assert_allclose(found, pooled_energy(drawn, ranks), rtol=0.06)
+    assert found[-1] == 1
+
+
 def test_zeros_keep_everything() -> None:
+    assert pooled_energy(np.zeros((2, 3, 4)), [1, 2]) == (1.0, 1.0)
     assert kept_energy(np.zeros((2, 3, 4)), [1, 2]) == (1.0, 1.0)
