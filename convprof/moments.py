@@ -48,6 +48,13 @@ class Moments:
         off = 0.0 if bias is None else float(np.sum((self.best_bias(kernel) - bias) ** 2))
         return max(float(value), 0.0) + off
 
+    def error_of_solution(self, kernel: Array) -> float:
+        """`error` of a kernel that solves a regression: <W S, W> = <W, C> spares the product with S.
+
+        So it is wherever one factor of the kernel is the exact least-squares solution for the others.
+        """
+        return max(self.power - float(np.vdot(kernel, self.cross)), 0.0)
+
     def relative_error(self, kernel: Array, bias: Array | None = None) -> float:
         """`error` as a share of the response's power.
 

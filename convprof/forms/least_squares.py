@@ -94,12 +94,14 @@ def descend(
 ) -> Factors:
     """Repeat `sweep` until it gains less than 0.01 % or `sweeps` is reached; what does not gain is not kept.
 
-    `prepare` is the step that ends a sweep, done once before the first one.
+    `prepare` is the exact step that ends a sweep, done once before the first one.
     """
+    if sweeps < 1:
+        return start
     best, error = start, moments.error(compose(start))
     for number in range(sweeps):
         candidate = sweep(best if number else prepare(best))
-        new_error = moments.error(compose(candidate))
+        new_error = moments.error_of_solution(compose(candidate))
         if not new_error < error:
             break
         best, gain, error = candidate, error - new_error, new_error

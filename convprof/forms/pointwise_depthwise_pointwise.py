@@ -104,7 +104,7 @@ class PointwiseDepthwisePointwise:
             for _ in range(_ROUNDS):
                 ahead = round_of_steps(ahead)
             leap = respond(_beyond(factors, ahead))
-            return min(ahead, leap, key=lambda each: moments.error(self.compose(each, spec)))
+            return min(ahead, leap, key=lambda each: moments.error_of_solution(self.compose(each, spec)))
 
         return descend(moments, start, lambda factors: self.compose(factors, spec), respond, sweep, sweeps)
 

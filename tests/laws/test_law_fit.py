@@ -49,7 +49,7 @@ def test_no_sweep_ever_raises_the_error(case: Case, inputs: str, responses: str,
         moments = moments.ridged(case.kernel(), _RIDGE)
     errors = _errors(case, moments, (1, 2, 4))
     assert np.isfinite(errors).all()
-    assert all(after <= before for before, after in pairwise(errors))
+    assert all(after <= before + 1e-9 * moments.power for before, after in pairwise(errors))
 
 
 @settings(max_examples=300)
