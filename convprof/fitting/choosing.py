@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from convprof.fitting.behind import ActivatedResponse, refine
 from convprof.fitting.evidence import Evidence, Part
@@ -12,12 +13,13 @@ from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, Recipe
 
 SWEEPS = 12
-_TRIAL_SWEEPS = 6
+_TRIAL_SWEEPS = 4
 _LAST_SWEEPS = 6
 _PLAIN = Recipe(ridge=RIDGE)
-_FOR_FEW = tuple(
-    Recipe(ridge=ridge, teacher_share=share) for share in (0.0, 0.5, 1.0) for ridge in (RIDGE, 1e-3, 1e-2, 1e-1)
-)
+_SHARES = (0.0, 0.5, 1.0)
+_MIDDLE_RIDGE = 1e-2
+_RIDGES = ((1e-1,), (1e-3, RIDGE))
+"""Away from the middle, one way and the other, until it gets worse."""
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,51 @@ def fit_layer(layer: Layer, evidence: Evidence) -> tuple[Factors, Recipe]:
 def _chosen(layer: Layer, evidence: Evidence, held: Part) -> tuple[Recipe, Factors]:
     """The recipe that is best on the part held out, and what it made of the part to fit on."""
     train = evidence.train
-    recipes, sweeps = (_FOR_FEW, _TRIAL_SWEEPS) if evidence.few else ((_PLAIN,), SWEEPS)
-    trials = [(recipe, layer.closed_form(train, recipe, layer.start, sweeps)) for recipe in recipes]
-    trials.append((Recipe(), layer.biased(layer.start, train)))
-    errors = [layer.error(held, evidence, factors) for _, factors in trials]
-    recipe, factors = trials[errors.index(min(errors))]
-    if recipe.ridge is None or evidence.curve is None:
-        return recipe, factors
-    if evidence.few:
-        further = layer.refined(train, evidence, recipe, factors)
-        if not layer.error(held, evidence, further) < min(errors):
-            return recipe, factors
-    return _refined(recipe, evidence), factors
+    trials = _Trials(layer, evidence, held)
+    trials.add(Recipe(), layer.biased(layer.start, train))
+    if not evidence.few:
+        trials.add(_PLAIN, layer.closed_form(train, _PLAIN, layer.start, SWEEPS))
+    else:
+        _try_recipes(trials)
+    if trials.recipe.ridge is None or evidence.curve is None:
+        return trials.recipe, trials.factors
+    factors, recipe = trials.factors, _refined(trials.recipe, evidence)
+    if evidence.few and not trials.add(recipe, layer.refined(train, evidence, recipe, factors)):
+        return trials.recipe, factors
+    return recipe, factors
+
+
+class _Trials:
+    """The best of what was tried, by its error on the part held out."""
+
+    def __init__(self, layer: Layer, evidence: Evidence, held: Part) -> None:
+        self._layer, self._evidence, self._held = layer, evidence, held
+        self._error = inf
+        self.recipe, self.factors = Recipe(), layer.start
+
+    def add(self, recipe: Recipe, factors: Factors) -> bool:
+        """Whether this is better than all before it."""
+        error = self._layer.error(self._held, self._evidence, factors)
+        if not error < self._error:
+            return False
+        self.recipe, self.factors, self._error = recipe, factors, error
+        return True
+
+    def attempt(self, recipe: Recipe) -> bool:
+        """Whether a short fit by this recipe is better than all before it."""
+        train, start = self._evidence.train, self._layer.start
+        return self.add(recipe, self._layer.closed_form(train, recipe, start, _TRIAL_SWEEPS))
+
+
+def _try_recipes(trials: _Trials) -> None:
+    """First how much of the original network's inputs to mix in, then the ridge."""
+    for share in _SHARES:
+        trials.attempt(Recipe(_MIDDLE_RIDGE, share))
+    share = trials.recipe.teacher_share
+    for ridges in _RIDGES:
+        for ridge in ridges:
+            if not trials.attempt(Recipe(ridge, share)):
+                break
 
 
 def _refined(recipe: Recipe, evidence: Evidence) -> Recipe:
