@@ -27,7 +27,7 @@ from convprof import (
     verification,
 )
 from convprof._version import __version__
-from convprof.data import Batches, open_data
+from convprof.data import SYNTHETIC, Batches, assumed_preprocess, open_data, synthetic_batches, takes_pictures
 from convprof.errors import UsageError
 from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged, write_text
@@ -54,6 +54,10 @@ WEIGHTS_ONLY = Remark(
     "the factors are fitted to the weights alone, which usually destroys a network (a ResNet-20 fell from 87 % to 19 % "
     "at rank 2, against 83 % with 1,024 unlabelled inputs): give --calibration and leave --init as it is",
 )
+_SYNTHETIC = Remark(
+    "synthetic-calibration",
+    "the factors are fitted to synthetic pictures; TODO",
+)
 _NO_LABELS = Remark(
     "no-labels", "no --labels: the outputs are compared with the original's, how right they are is not known"
 )
@@ -61,6 +65,10 @@ _NO_FEWER_MACS = Remark("no-fewer-macs", "at this rank the new convolutions cost
 _JUDGED_ON_CALIBRATION = Remark(
     "judged-on-calibration",
     "no --eval data: the outputs are compared on the calibration inputs, which flatters the converted model",
+)
+_JUDGED_ON_SYNTHETIC = Remark(
+    "judged-on-synthetic",
+    "no --eval data: the outputs are compared on synthetic pictures, other ones than the fit's; TODO",
 )
 
 
@@ -98,12 +106,13 @@ def rewrite(
 ) -> Rewriting:
     """Convert the layers of `plan` (or all that suit `form` at `rank`) and write the new model to `output`.
 
-    With calibration data the factors are fitted to it; without, or with init="weights", to the weights alone.
+    The factors are fitted to the calibration data; without, to synthetic pictures where the model takes pictures. For
+    other models, or with init="weights", they are fitted to the weights alone.
     """
     if (plan is None) == (form is None):
         raise UsageError("rewrite", "it takes a plan, or a form with its rank", "give --plan or --form and --rank")
     keep_apart(Path(output), [Path(model)])
-    opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
+    opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
     counted = analysis.analyze(opened, max_rank=0)
     notices = list(opened.notices)
     if plan is not None:
@@ -116,8 +125,7 @@ def rewrite(
         if (chosen.predicted.macs or 0) >= counted.totals.macs:
             notices.append(_NO_FEWER_MACS)
     seen = None if init == "weights" else batches
-    if seen is None:
-        notices.append(WEIGHTS_ONLY)
+    notices += _fit_notices(opened, seen, preprocess)
     prepared = rewriting.prepare(opened, chosen)
     fitted = _fit(prepared, chosen, seen, options, seed, progress)
     with staged(Path(output).parent) as folder:
@@ -215,7 +223,7 @@ def optimize(
     keep_apart(final / _MODEL, [Path(model)])
     with staged(final) as folder:
         watch = _Watch(timer)
-        opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
+        opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         watch.stage("analyze")
         convs = planning.select(before, only, skip)
@@ -232,7 +240,7 @@ def optimize(
         written = rewriting.rewrite(prepared, plan, fitted, folder / _MODEL)
         after = analysis.analyze(written, max_rank=0)
         watch.stage("rewrite")
-        judged = _judged_on(opened, batches, evaluation, labels, preprocess)
+        judged = _judged_on(opened, batches, evaluation, labels, preprocess, seed)
         fidelity = None
         if judged is not None:
             fidelity = _compare(opened, Path(model), folder / _MODEL, judged, metric, options, progress)
@@ -257,7 +265,7 @@ def optimize(
             benchmark=_renamed(benchmark, final / _MODEL),
             stages=watch.stages,
             verdict=judgement.judge(before, after, fidelity, benchmark),
-            notices=_run_notices(batches, evaluation, labels),
+            notices=(*_fit_notices(opened, batches, preprocess), *_judging_notices(batches, evaluation, labels)),
         )
         write_text(folder / _PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
@@ -293,31 +301,63 @@ def _open(
     return execution.settle(loaded, input_shapes or {}, dims or {}, batches.shapes if batches else {}), batches
 
 
+def _open_to_fit(
+    path: Path,
+    input_shapes: Sizes | None,
+    dims: Mapping[str, int] | None,
+    calibration: str | None,
+    preprocess: str | None,
+    seed: int,
+) -> tuple[Model, Batches | None]:
+    """The model, and what to fit it to: the data; without, synthetic pictures where it takes pictures."""
+    if calibration not in (None, SYNTHETIC):
+        return _open(path, input_shapes, dims, calibration, preprocess)
+    opened, _ = _open(path, input_shapes, dims)
+    if calibration is None and not takes_pictures(opened.inputs, preprocess):
+        return opened, None
+    return opened, synthetic_batches(opened.inputs, preprocess, seed)
+
+
 def _judged_on(
     opened: Model,
     calibration: Batches | None,
     evaluation: str | None,
     labels: str | None,
     preprocess: str | None,
+    seed: int,
 ) -> Batches | None:
-    """The data to compare the outputs on."""
+    """The data to compare the outputs on: of synthetic pictures never those of the fit."""
     if evaluation is not None:
         declared = declared_inputs(opened.program)
         return open_data(evaluation, declared, preprocess=preprocess, labels=labels)
     if labels is not None:
         raise UsageError("--labels", "labels belong to evaluation data, and there is none", "give --eval DATA too")
-    return calibration
+    return synthetic_batches(opened.inputs, preprocess, seed + 1) if _is_synthetic(calibration) else calibration
 
 
-def _run_notices(calibration: Batches | None, evaluation: str | None, labels: str | None) -> tuple[Remark, ...]:
-    notices = []
+def _is_synthetic(batches: Batches | None) -> bool:
+    return batches is not None and batches.what == SYNTHETIC
+
+
+def _fit_notices(opened: Model, seen: Batches | None, preprocess: str | None) -> tuple[Remark, ...]:
+    """What the user should know of what the factors are fitted to."""
+    if seen is None:
+        return (WEIGHTS_ONLY,)
+    if not _is_synthetic(seen):
+        return ()
+    if preprocess is not None:
+        return (_SYNTHETIC,)
+    text = f"no --preprocess: the synthetic pictures are fed as with {assumed_preprocess(opened.inputs[0])!r}, TODO"
+    return _SYNTHETIC, Remark("assumed-preprocess", text)
+
+
+def _judging_notices(calibration: Batches | None, evaluation: str | None, labels: str | None) -> tuple[Remark, ...]:
+    """What the user should know of what the outputs are compared on."""
+    if evaluation is not None:
+        return () if labels is not None else (_NO_LABELS,)
     if calibration is None:
-        notices.append(WEIGHTS_ONLY)
-    elif evaluation is None:
-        notices.append(_JUDGED_ON_CALIBRATION)
-    if evaluation is not None and labels is None:
-        notices.append(_NO_LABELS)
-    return tuple(notices)
+        return ()
+    return (_JUDGED_ON_SYNTHETIC if _is_synthetic(calibration) else _JUDGED_ON_CALIBRATION,)
 
 
 def _fit(

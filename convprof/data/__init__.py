@@ -41,3 +41,7 @@ from convprof.data.batches import Batches as Batches
 from convprof.data.opening import open_data as open_data
 from convprof.data.preprocess import Preprocess as Preprocess
 from convprof.data.preprocess import parse_preprocess as parse_preprocess
+from convprof.data.synthetic import SYNTHETIC as SYNTHETIC
+from convprof.data.synthetic import assumed_preprocess as assumed_preprocess
+from convprof.data.synthetic import synthetic_batches as synthetic_batches
+from convprof.data.synthetic import takes_pictures as takes_pictures
