@@ -58,6 +58,14 @@ _SEED = (
         "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of every random choice."
     ),
 )
+_CALIBRATION = (
+    click.option(
+        "--calibration",
+        metavar="DATA",
+        help="Unlabelled inputs: .npz, .npy, picture folder, module:function; or synthetic, for pictures drawn by "
+        "convprof, which is the default where the model takes pictures. A folder of that name is ./synthetic.",
+    ),
+)
 _PREPROCESS = (
     click.option(
         "--preprocess",
@@ -91,6 +99,7 @@ only_skip_options = _with(_ONLY_SKIP)
 quiet_option = _with(_QUIET)
 seed_option = _with(_SEED)
 preprocess_option = _with(_PREPROCESS)
+calibration_option = _with(_CALIBRATION)
 
 
 def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

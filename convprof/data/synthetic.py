@@ -23,6 +23,7 @@ PICTURES = 1024
 PIXELS = 256 * 224 * 224
 """Large pictures are fewer than `PICTURES`: a walk over the model holds the values of all of them."""
 FEWEST = 16
+TYPES = ("float16", "float32", "float64", "uint8")
 CHANNELS = (1, 3)
 SMALLEST = 8
 """Height and width of the smallest input that is taken for a picture."""
@@ -82,8 +83,8 @@ def _refusal(inputs: tuple[TensorSpec, ...], preprocess: str | None) -> str | No
     shown = f"input {spec.name!r} takes {spec.dtype} of shape {spec.shape}"
     if spec.shape is None or len(spec.shape) != 4:
         return f"{shown}, pictures have rank 4"
-    if not (spec.dtype == "uint8" or spec.dtype.startswith("float")):
-        return f"{shown}, pictures are floating-point numbers or uint8"
+    if spec.dtype not in TYPES:
+        return f"{shown}, pictures are of {' or '.join(TYPES)}"
     _, height, width, channels = _sizes(spec, None if preprocess is None else parse_preprocess(preprocess).layout)
     if channels not in CHANNELS:
         return f"{shown}, pictures have 1 or 3 channels"
