@@ -22,7 +22,7 @@ SYNTHETIC = "synthetic"
 PICTURES = 1024
 PIXELS = 256 * 224 * 224
 """Large pictures are fewer than `PICTURES`: a walk over the model holds the values of all of them."""
-FEWEST = 16
+FEWEST = 4
 TYPES = ("float16", "float32", "float64", "uint8")
 CHANNELS = (1, 3)
 SMALLEST = 8
