@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import prod
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,9 @@ from convprof.runtime import RunOptions
 
 DEFAULT_FORMS = ("depthwise-pointwise",)
 _ONE_THREAD = RunOptions()
+# Nobody asked for the synthetic pictures that serve by default: a model with a value of more elements (1 GiB of float32)
+# for one input is not run for them.
+_LARGEST_VALUE = 1 << 28
 _MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
 
 WEIGHTS_ONLY = Remark(
@@ -315,8 +319,10 @@ def _open_to_fit(
     if calibration not in (None, SYNTHETIC):
         return _open(path, input_shapes, dims, calibration, preprocess)
     opened, _ = _open(path, input_shapes, dims)
-    if calibration is None and not takes_pictures(opened.inputs, preprocess):
-        return opened, None
+    if calibration is None:
+        largest = max(map(prod, opened.shapes.values()), default=0)
+        if largest > _LARGEST_VALUE or not takes_pictures(opened.inputs, preprocess):
+            return opened, None
     return opened, synthetic_batches(opened.inputs, preprocess, seed)
 
 
