@@ -48,8 +48,8 @@ from convprof.runtime import RunOptions
 
 DEFAULT_FORMS = ("depthwise-pointwise",)
 _ONE_THREAD = RunOptions()
-# Nobody asked for the synthetic pictures that serve by default: a model with a value of more elements (1 GiB of float32)
-# for one input is not run for them.
+# The synthetic pictures that serve by default were not asked for: a model with a value of more elements (1 GiB of
+# float32) for one input is not run for them.
 _LARGEST_VALUE = 1 << 28
 _MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
 
