@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
+from math import prod
 from pathlib import Path
 
 import msgspec
@@ -28,7 +29,7 @@ from convprof import (
     verification,
 )
 from convprof._version import __version__
-from convprof.data import Batches, open_data
+from convprof.data import SYNTHETIC, Batches, assumed_preprocess, open_data, synthetic_batches, takes_pictures
 from convprof.errors import UsageError
 from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged, write_text
@@ -49,12 +50,20 @@ from convprof.runtime import RunOptions
 
 DEFAULT_FORMS = ("depthwise-pointwise",)
 _ONE_THREAD = RunOptions()
+# The synthetic pictures that serve by default were not asked for: a model with a value of more elements (1 GiB of
+# float32) for one input is not run for them.
+_LARGEST_VALUE = 1 << 28
 _MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
 
 WEIGHTS_ONLY = Remark(
     "weights-only",
     "the factors are fitted to the weights alone, which usually destroys a network (a ResNet-20 fell from 87 % to 19 % "
     "at rank 2, against 83 % with 1,024 unlabelled inputs): give --calibration and leave --init as it is",
+)
+_SYNTHETIC = Remark(
+    "synthetic-calibration",
+    "the factors are fitted to synthetic pictures, for want of data: a ResNet-20 of 86.7 % came to 81.7 % at rank 2 "
+    "and 85.1 % at rank 3, with 1,024 unlabelled inputs of its own kind to 83.4 % and 85.5 %: give --calibration DATA",
 )
 _NO_LABELS = Remark(
     "no-labels", "no --labels: the outputs are compared with the original's, how right they are is not known"
@@ -63,6 +72,11 @@ _NO_FEWER_MACS = Remark("no-fewer-macs", "at this rank the new convolutions cost
 _JUDGED_ON_CALIBRATION = Remark(
     "judged-on-calibration",
     "no --eval data: the outputs are compared on the calibration inputs, which flatters the converted model",
+)
+_JUDGED_ON_SYNTHETIC = Remark(
+    "judged-on-synthetic",
+    "no --eval data: the outputs are compared on synthetic pictures, other ones than the fit's, and no real input was "
+    "seen (a ResNet-20 at rank 2 kept the class of 74 % of such pictures, and of 88 % of real ones)",
 )
 
 
@@ -102,14 +116,15 @@ def rewrite(
 ) -> Rewriting:
     """Convert the layers of `plan` (or all that suit `form` at `rank`) and write the new model to `output`.
 
-    With calibration data the factors are fitted to it; without, or with init="weights", to the weights alone. The
-    fit holds `memory` bytes of activations, what is more lies on disk beside the output. `resume` goes on with the
-    layers that a fit that was cut short has left in `output`.fit.
+    The factors are fitted to the calibration data; without, to synthetic pictures where the model takes pictures. For
+    other models, or with init="weights", they are fitted to the weights alone. The fit holds `memory` bytes of
+    activations, what is more lies on disk beside the output. `resume` goes on with the layers that a fit that was cut
+    short has left in `output`.fit.
     """
     if (plan is None) == (form is None):
         raise UsageError("rewrite", "it takes a plan, or a form with its rank", "give --plan or --form and --rank")
     keep_apart(Path(output), [Path(model)])
-    opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
+    opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
     counted = analysis.analyze(opened, max_rank=0)
     notices = list(opened.notices)
     if plan is not None:
@@ -122,8 +137,7 @@ def rewrite(
         if (chosen.predicted.macs or 0) >= counted.totals.macs:
             notices.append(_NO_FEWER_MACS)
     seen = None if init == "weights" else batches
-    if seen is None:
-        notices.append(WEIGHTS_ONLY)
+    notices += _fit_notices(opened, seen, preprocess)
     prepared = rewriting.prepare(opened, chosen)
     with ExitStack() as ends, staged(Path(output).parent) as folder:
         kept = ends.enter_context(fitting.keep(Path(output), prepared, chosen, seen, options, seed, resume))
@@ -228,7 +242,7 @@ def optimize(
     keep_apart(final / _MODEL, [Path(model)])
     with ExitStack() as ends, staged(final) as folder:
         watch = _Watch(timer)
-        opened, batches = _open(Path(model), input_shapes, dims, calibration, preprocess)
+        opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         watch.stage("analyze")
         convs = planning.select(before, only, skip)
@@ -249,7 +263,7 @@ def optimize(
         written = rewriting.rewrite(prepared, plan, fitted, folder / _MODEL)
         after = analysis.analyze(written, max_rank=0)
         watch.stage("rewrite")
-        judged = _judged_on(opened, batches, evaluation, labels, preprocess)
+        judged = _judged_on(opened, batches, evaluation, labels, preprocess, seed)
         fidelity = None
         if judged is not None:
             fidelity = _compare(opened, Path(model), folder / _MODEL, judged, metric, options, progress)
@@ -274,7 +288,11 @@ def optimize(
             benchmark=_renamed(benchmark, final / _MODEL),
             stages=watch.stages,
             verdict=judgement.judge(before, after, fidelity, benchmark),
-            notices=(*_run_notices(batches, evaluation, labels), *kept.notices),
+            notices=(
+                *_fit_notices(opened, batches, preprocess),
+                *_judging_notices(batches, evaluation, labels),
+                *kept.notices,
+            ),
         )
         write_text(folder / _PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
@@ -310,31 +328,66 @@ def _open(
     return execution.settle(loaded, input_shapes or {}, dims or {}, batches.shapes if batches else {}), batches
 
 
+def _open_to_fit(
+    path: Path,
+    input_shapes: Sizes | None,
+    dims: Mapping[str, int] | None,
+    calibration: str | None,
+    preprocess: str | None,
+    seed: int,
+) -> tuple[Model, Batches | None]:
+    """The model, and what to fit it to: the data; without, synthetic pictures where it takes pictures."""
+    if calibration not in (None, SYNTHETIC):
+        return _open(path, input_shapes, dims, calibration, preprocess)
+    opened, _ = _open(path, input_shapes, dims)
+    if calibration is None:
+        largest = max(map(prod, opened.shapes.values()), default=0)
+        if largest > _LARGEST_VALUE or not takes_pictures(opened.inputs, preprocess):
+            return opened, None
+    return opened, synthetic_batches(opened.inputs, preprocess, seed)
+
+
 def _judged_on(
     opened: Model,
     calibration: Batches | None,
     evaluation: str | None,
     labels: str | None,
     preprocess: str | None,
+    seed: int,
 ) -> Batches | None:
-    """The data to compare the outputs on."""
+    """The data to compare the outputs on: of synthetic pictures never those of the fit."""
     if evaluation is not None:
         declared = declared_inputs(opened.program)
         return open_data(evaluation, declared, preprocess=preprocess, labels=labels)
     if labels is not None:
         raise UsageError("--labels", "labels belong to evaluation data, and there is none", "give --eval DATA too")
-    return calibration
+    return synthetic_batches(opened.inputs, preprocess, seed + 1) if _is_synthetic(calibration) else calibration
 
 
-def _run_notices(calibration: Batches | None, evaluation: str | None, labels: str | None) -> tuple[Remark, ...]:
-    notices = []
+def _is_synthetic(batches: Batches | None) -> bool:
+    return batches is not None and batches.what == SYNTHETIC
+
+
+def _fit_notices(opened: Model, seen: Batches | None, preprocess: str | None) -> tuple[Remark, ...]:
+    """What the user should know of what the factors are fitted to."""
+    if seen is None:
+        return (WEIGHTS_ONLY,)
+    if not _is_synthetic(seen):
+        return ()
+    if preprocess is not None:
+        return (_SYNTHETIC,)
+    assumed = assumed_preprocess(opened.inputs[0])
+    text = f"no --preprocess: the pictures are fed as by --preprocess {assumed}, a guess: say how yours are fed"
+    return _SYNTHETIC, Remark("assumed-preprocess", text)
+
+
+def _judging_notices(calibration: Batches | None, evaluation: str | None, labels: str | None) -> tuple[Remark, ...]:
+    """What the user should know of what the outputs are compared on."""
+    if evaluation is not None:
+        return () if labels is not None else (_NO_LABELS,)
     if calibration is None:
-        notices.append(WEIGHTS_ONLY)
-    elif evaluation is None:
-        notices.append(_JUDGED_ON_CALIBRATION)
-    if evaluation is not None and labels is None:
-        notices.append(_NO_LABELS)
-    return tuple(notices)
+        return ()
+    return (_JUDGED_ON_SYNTHETIC if _is_synthetic(calibration) else _JUDGED_ON_CALIBRATION,)
 
 
 def _fit(

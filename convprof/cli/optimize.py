@@ -11,6 +11,7 @@ from convprof.cli import console
 from convprof.cli.options import (
     FORMS,
     MODEL,
+    calibration_option,
     fit_options,
     number,
     only_skip_options,
@@ -36,7 +37,7 @@ Exit code 1 means: done, and the result is not worth having; the report says why
 
 @click.command("optimize", epilog=_EXAMPLES)
 @MODEL
-@click.option("--calibration", metavar="DATA", help="Unlabelled inputs: .npz, .npy, picture folder, module:function.")
+@calibration_option
 @click.option("--eval", "evaluation", metavar="DATA", help="Inputs to judge the result on.")
 @click.option("--labels", metavar="NAME", help="Array of the --eval data that holds the labels, or a .npy file.")
 @click.option("--metric", help="top1, agreement, psnr or module:function; by default what fits the labels.")

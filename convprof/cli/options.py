@@ -71,6 +71,14 @@ _FIT = (
     ),
     click.option("--resume", is_flag=True, help="Go on with the layers that a fit that was cut short has left."),
 )
+_CALIBRATION = (
+    click.option(
+        "--calibration",
+        metavar="DATA",
+        help="Unlabelled inputs: .npz, .npy, picture folder, module:function; or synthetic, for pictures drawn by "
+        "convprof, which is the default where the model takes pictures. A folder of that name is ./synthetic.",
+    ),
+)
 _PREPROCESS = (
     click.option(
         "--preprocess",
@@ -105,6 +113,7 @@ quiet_option = _with(_QUIET)
 seed_option = _with(_SEED)
 preprocess_option = _with(_PREPROCESS)
 fit_options = _with(_FIT)
+calibration_option = _with(_CALIBRATION)
 
 
 def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from convprof.cli import console
 from convprof.cli.options import (
     FORMS,
     MODEL,
+    calibration_option,
     fit_options,
     only_skip_options,
     preprocess_option,
@@ -27,6 +28,7 @@ _EXAMPLES = """\b
 Examples:
   convprof rewrite model.onnx -o small.onnx --plan run/plan.json --calibration inputs.npz
   convprof rewrite model.onnx -o small.onnx --form depthwise-pointwise --rank 2 --calibration inputs.npz
+  convprof rewrite model.onnx -o small.onnx --form depthwise-pointwise --rank 3 --preprocess imagenet
   convprof rewrite model.onnx -o small.onnx --form spatial --rank 16 --skip stem.conv --init weights
 """
 
@@ -38,13 +40,13 @@ Examples:
 @click.option("--form", metavar="FORM", help=f"{FORMS}.")
 @click.option("--rank", metavar="N", help="Its depth multiplier, or channels in between; 16,32 for tucker2.")
 @click.option("--emission", type=click.Choice(("sum", "concat", "multiplier")), help="How a rank above 1 is written.")
-@click.option("--calibration", metavar="DATA", help="Unlabelled inputs: .npz, .npy, picture folder, module:function.")
+@calibration_option
 @click.option(
     "--init",
     default="calibrated",
     show_default=True,
     type=click.Choice(("calibrated", "weights")),
-    help="Fit the factors to the data, or to the weights alone.",
+    help="Fit the factors to inputs, or to the weights alone.",
 )
 @preprocess_option
 @only_skip_options

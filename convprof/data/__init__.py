@@ -10,6 +10,9 @@ DATA is one of
 * `package.module:function`, called without arguments, which yields feeds: a dict from input name to array, or for a
   model with a single input just the array. The working directory is importable while the module is imported.
 
+In their place may stand `synthetic`, for calibration only: pictures that convprof draws (`convprof.data.scenes`) for a
+model with one input of 1 or 3 channels. A folder of that name is `./synthetic`.
+
 Samples are on axis 0 everywhere. Numbers are passed on as they are, cast only where no value changes, and from float64
 to float32.
 
@@ -41,3 +44,7 @@ from convprof.data.batches import Batches as Batches
 from convprof.data.opening import open_data as open_data
 from convprof.data.preprocess import Preprocess as Preprocess
 from convprof.data.preprocess import parse_preprocess as parse_preprocess
+from convprof.data.synthetic import SYNTHETIC as SYNTHETIC
+from convprof.data.synthetic import assumed_preprocess as assumed_preprocess
+from convprof.data.synthetic import synthetic_batches as synthetic_batches
+from convprof.data.synthetic import takes_pictures as takes_pictures

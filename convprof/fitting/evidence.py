@@ -144,9 +144,7 @@ class Task:
     @property
     def hold_out_every(self) -> int | None:
         """Every how many inputs one is held out; None where none is."""
-        if self.samples < 2 or self.level < Level.HELD_OUT:
-            return None
-        return min(_HOLD_OUT_EVERY, max(2, self.samples // 8))
+        return min(_HOLD_OUT_EVERY, self.samples) if self.samples > 1 and self.level >= Level.HELD_OUT else None
 
     @property
     def keep_every(self) -> int:

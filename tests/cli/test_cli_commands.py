@@ -20,6 +20,12 @@ from convprof.records.files import FORMATS
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in this process draw few synthetic pictures: nobody waits for a good fit here."""
+    monkeypatch.setattr("convprof.data.synthetic.PICTURES", 64)
+
+
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `optimize` on the digits, as small as it can be."""
@@ -86,7 +92,8 @@ def test_the_plan_of_a_run_can_be_edited_and_used(run_dir: Path, tmp_path: Path,
     ]
     edited = tmp_path / "plan.json"
     edited.write_text(json.dumps(plan))
-    result = convprof(capsys, "rewrite", SAMPLES / "digits_vgg.onnx", "-o", tmp_path / "out.onnx", "--plan", edited)
+    arguments = ("-o", tmp_path / "out.onnx", "--plan", edited, "--init", "weights")
+    result = convprof(capsys, "rewrite", SAMPLES / "digits_vgg.onnx", *arguments)
     assert result.code == 0
     assert "wrote" in result.err
     assert "weights alone" in result.err
@@ -189,19 +196,62 @@ def test_rewrite_then_verify(
 
 @pytest.mark.parametrize(("rank", "dearer"), [(1, False), (9, True)])
 def test_a_rank_that_saves_nothing_is_said(tmp_path: Path, capsys: Capture, rank: int, dearer: bool) -> None:
-    arguments = ("--form", "depthwise-pointwise", "--rank", str(rank), "--only", "features.3.conv")
+    arguments = ("--form", "depthwise-pointwise", "--rank", str(rank), "--only", "features.3.conv", "--init", "weights")
     result = convprof(capsys, "rewrite", SAMPLES / "digits_vgg.onnx", "-o", tmp_path / "o.onnx", *arguments)
     assert result.code == 0
     assert ("cost as much as the old ones" in result.err) == dearer
+
+
+@pytest.mark.parametrize("asked", [("--calibration", "synthetic"), ()])
+@pytest.mark.parametrize(("preprocess", "guessed"), [(("--preprocess", "unit"), False), ((), True)])
+def test_without_data_synthetic_pictures_serve(
+    tmp_path: Path, capsys: Capture, asked: tuple[str, ...], preprocess: tuple[str, ...], guessed: bool
+) -> None:
+    arguments = ["-o", str(tmp_path / "o.onnx"), "--form", "depthwise-pointwise", "--rank", "2", *asked, *preprocess]
+    result = convprof(capsys, "rewrite", small_model(tmp_path), *arguments)
+    assert result.code == 0, result.err
+    assert "synthetic pictures" in result.err
+    assert "weights alone" not in result.err
+    assert ("--preprocess imagenet" in result.err) == guessed
+
+
+def test_synthetic_pictures_are_worth_more_than_the_weights_alone(tmp_path: Path, capsys: Capture) -> None:
+    model, test = SAMPLES / "digits_vgg.onnx", SAMPLES / "digits_test.npz"
+    scores = {}
+    for init in ("weights", "calibrated"):
+        out = tmp_path / f"{init}.onnx"
+        arguments = ("--form", "depthwise-pointwise", "--rank", "2", "--skip", "features.0.conv", "--init", init)
+        assert convprof(capsys, "rewrite", model, "-o", out, *arguments, "--preprocess", "unit").code == 0
+        judged = ("--data", test, "--labels", "y", "--preprocess", "unit", "--format", "json")
+        scores[init] = json.loads(convprof(capsys, "verify", model, out, *judged).out)["metric"]["after"]
+    assert scores["calibrated"] > scores["weights"] + 0.5
+
+
+def test_a_folder_called_synthetic_is_a_folder(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "synthetic").mkdir()
+    monkeypatch.chdir(tmp_path)
+    arguments = ("-o", "o.onnx", "--form", "spatial", "--rank", "1", "--preprocess", "unit", "--calibration")
+    assert convprof(capsys, "rewrite", small_model(tmp_path), *arguments, "synthetic").code == 0
+    assert "holds no pictures" in convprof(capsys, "rewrite", "model.onnx", *arguments, "./synthetic").err
+
+
+def test_what_only_synthetic_pictures_judged_is_said(tmp_path: Path, capsys: Capture) -> None:
+    arguments = ("--target-macs", "0.9", "--iterations", "3", "-o", tmp_path / "run", "--preprocess", "unit")
+    result = convprof(capsys, "optimize", small_model(tmp_path), *arguments)
+    assert result.code in (0, 1), result.err
+    run = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert [notice["code"] for notice in run["notices"]] == ["synthetic-calibration", "judged-on-synthetic"]
+    assert run["fidelity"]["samples"] == 64
 
 
 def test_only_and_skip(tmp_path: Path, capsys: Capture) -> None:
     model = small_model(tmp_path)
 
     def replaced(*arguments: str) -> set[str]:
-        result = convprof(
-            capsys, "rewrite", model, "-o", tmp_path / "o.onnx", "--form", "spatial", "--rank", "1", *arguments
-        )
+        spatial = ("--form", "spatial", "--rank", "1", "--init", "weights", *arguments)
+        result = convprof(capsys, "rewrite", model, "-o", tmp_path / "o.onnx", *spatial)
         assert result.code == 0, result.err
         names = {node.name for node in onnx.load(tmp_path / "o.onnx").graph.node}
         return {name for name in "abc" if name not in names}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import convprof, data, noise, process, refused, small_model
+from command_line import convprof, data, noise, process, refused, separable_model, small_model, store
 
 Capture = pytest.CaptureFixture[str]
 Arguments = list[str]
@@ -19,6 +19,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in that holds a model, data and broken things."""
     small_model(tmp_path)
     data(tmp_path)
+    separable_model(tmp_path).rename(tmp_path / "features.onnx")
+    kernel = {"w": noise(8, 3, 3, 3)}
+    store(tmp_path / "open.onnx", "g (float[N, 3, H, W] x) => (float[N, 8, P, Q] y) { y = Conv(x, w) }", **kernel)
     (tmp_path / "text.onnx").write_text("no model at all\n" * 1000)
     (tmp_path / "empty.onnx").touch()
     np.savez(tmp_path / "wrong_name.npz", allow_pickle=False, q=noise(4, 3, 12, 12), p=noise(4, 3, 12, 12))
@@ -33,6 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "report.json").write_text("[]")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("convprof.data.synthetic.PICTURES", 64)
     return tmp_path
 
 
@@ -91,6 +95,11 @@ CASES: dict[str, tuple[Arguments, str]] = {
     "array of another shape": ([*OPTIMIZE, "--calibration", "wrong_shape.npz"], "wrong_shape.npz"),
     "array of another type": ([*OPTIMIZE, "--calibration", "wrong_type.npz"], "wrong_type.npz"),
     "array of NaN": ([*OPTIMIZE, "--calibration", "nan.npz"], "NaN"),
+    "no pictures taken": (
+        ["rewrite", "features.onnx", "-o", "out.onnx", *FORM, "--calibration", "synthetic"],
+        "--calibration synthetic: input 'x' takes float32 of shape (1, 128, 28, 28), pictures have 1 or 3 channels",
+    ),
+    "no size for pictures": (["rewrite", "open.onnx", "-o", "out.onnx", *FORM], "give --input-shape x:"),
     "no such labels": ([*VERIFY, "data.npz", "--labels", "z"], "no labels called 'z'"),
     "no such metric": ([*VERIFY, "data.npz", "--labels", "y", "--metric", "luck"], "luck"),
     "no such metric module": ([*VERIFY, "data.npz", "--labels", "y", "--metric", "no.such:one"], "no.such"),

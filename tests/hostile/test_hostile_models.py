@@ -41,7 +41,7 @@ def check(code: int, out: str, err: str, folder: Path) -> None:
     assert "\x1b" not in out + err
     assert "\x07" not in out + err
     lines = err.splitlines()
-    assert all(line.startswith(("convprof: ", "survey: ", "fit: ")) for line in lines), err
+    assert all(line.startswith(("convprof: ", "survey: ", "fit: ", "verify: ")) for line in lines), err
     errors = [line for line in lines if line.startswith("convprof: error: ")]
     assert len(errors) == (code == 2)
     if code == 2:
@@ -59,6 +59,7 @@ def test_every_command_survives_every_model(
 ) -> None:
     store(name, tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("convprof.data.synthetic.PICTURES", 64)
     start = time.monotonic()
     code = cli.run(COMMANDS[command])
     assert time.monotonic() - start < 20
