@@ -27,6 +27,8 @@ Floats = NDArray[np.float32]
 RIDGE = 1e-4
 """How strongly fits pull towards the original kernel, as a share of mean(diag S)."""
 
+# Rows of one product.
+_BLOCK = 1 << 12
 _ROUNDING = float(np.finfo(np.float32).eps) ** 2
 
 
@@ -112,9 +114,11 @@ def pooled(parts: Sequence[Moments]) -> Moments:
     covariance, cross, power = np.zeros_like(parts[0].covariance), np.zeros_like(parts[0].cross), 0.0
     for share, part in zip(shares, parts, strict=True):
         aside, off = part.patch_mean - patch, part.response_mean - response
-        covariance += share * (part.covariance + np.outer(aside, aside))
-        cross += share * (part.cross + np.outer(off, aside))
+        covariance += share * part.covariance
+        cross += share * part.cross
         power += share * (part.power + float(off @ off))
+        _add_outer(covariance, share * aside, aside)
+        _add_outer(cross, share * off, aside)
     return Moments(count, patch, response, covariance, cross, power)
 
 
@@ -160,6 +164,7 @@ class Gatherer:
         self._origin: tuple[NDArray[np.floating], ...] | None = None
         self._keep_every = keep_every
         self._kept: list[Rows] = []
+        self._pending: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
 
     def add(
         self,
@@ -178,7 +183,7 @@ class Gatherer:
             added = np.zeros_like(columns) if others is None else np.moveaxis(others, 1, -1)[(sample, *place)]
             each = slice(None, None, self._keep_every)
             self._kept.append(Rows(*(array[each].astype(np.float32) for array in (rows, columns, added))))
-        self._add(rows, columns)
+        self._gather(rows, columns)
 
     def rows(self) -> Rows:
         """The rows that were kept, in the order in which they were added."""
@@ -188,12 +193,27 @@ class Gatherer:
         """Add inputs (n, M, *input size) whose targets are the responses of the dense conv itself."""
         sample, place = self._positions_in(len(inputs), self._spec.output_size(inputs.shape[2:]))
         rows = patches(inputs, self._spec, sample, place)
-        columns = rows @ kernel.reshape(len(kernel), -1).T.astype(rows.dtype)
-        self._add(rows, columns if bias is None else columns + bias.astype(rows.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):  # `moments` refuses what is no number
+            columns = rows @ kernel.reshape(len(kernel), -1).T.astype(rows.dtype)
+        self._gather(rows, columns if bias is None else columns + bias.astype(rows.dtype))
 
-    def _add(self, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> None:
+    def _gather(self, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> None:
+        """Add up what has come once there is enough of it: large products are cheaper than many small ones."""
         if not len(rows):
             return
+        self._pending.append((rows, columns))
+        if sum(len(each) for each, _ in self._pending) >= _BLOCK:
+            self._add_pending()
+
+    def _add_pending(self) -> None:
+        if not self._pending:
+            return
+        rows, columns = (np.concatenate(arrays) for arrays in zip(*self._pending, strict=True))
+        self._pending = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._add(rows, columns)
+
+    def _add(self, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> None:
         if self._origin is None:
             # Sums of squares about a point near the mean lose no digits to cancellation.
             self._origin = rows.mean(axis=0), columns.mean(axis=0)
@@ -208,6 +228,7 @@ class Gatherer:
 
     def moments(self) -> Moments:
         """The moments of everything added so far; raises DataError where there is nothing or no number in it."""
+        self._add_pending()
         if self._origin is None:
             raise DataError("the calibration data", "there is not one input in it", "give some inputs")
         if not np.isfinite(self._response_power + np.trace(self._patch_patch)):
@@ -221,8 +242,8 @@ class Gatherer:
             self._count,
             self._origin[0] + patch,
             self._origin[1] + response,
-            self._patch_patch / self._count - np.outer(patch, patch),
-            self._response_patch / self._count - np.outer(response, patch),
+            _add_outer(self._patch_patch / self._count, -patch, patch),
+            _add_outer(self._response_patch / self._count, -response, patch),
             max(self._response_power / self._count - float(response @ response), 0.0),
         )
 
@@ -238,6 +259,13 @@ class Gatherer:
             flat = drawn[:, : self._positions].ravel()
         sample = np.repeat(np.arange(samples), min(self._positions, total))
         return sample, np.unravel_index(flat, size)
+
+
+def _add_outer(matrix: Array, left: Array, right: Array) -> Array:
+    """`matrix` with left right^T added to it in place, a few rows at a time: it may be large."""
+    for begin in range(0, len(matrix), 64):
+        matrix[begin : begin + 64] += np.outer(left[begin : begin + 64], right)
+    return matrix
 
 
 def positions_per_input(weight_shape: tuple[int, ...], samples: int, rows_per_unknown: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from math import prod
 
@@ -65,7 +66,7 @@ class Evidence:
     curve: Curve | None
     few: bool
 
-    @property
+    @cached_property
     def whole(self) -> Part:
         """Everything."""
         return self.train if self.held is None else self.train + self.held

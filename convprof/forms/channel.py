@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from convprof.forms.bottleneck import leading, regressed
 from convprof.forms.chains import in_a_row
-from convprof.forms.least_squares import descend
 from convprof.forms.offers import cheaper, eighths
 from convprof.forms.refusals import common_refusal
 from convprof.moments import Moments
@@ -67,15 +66,10 @@ class Channel:
 
     def fit(self, moments: Moments, spec: ConvSpec, start: Factors, sweeps: int) -> Factors:
         """One step, exact: there is nothing to alternate."""
-        rank = len(start.weights[0])
-
-        def regress(_: Factors) -> Factors:
-            mixing, filters = regressed(moments.covariance, moments.cross, rank)
-            return _factors(filters, mixing, spec)
-
-        return descend(
-            moments, start, lambda factors: self.compose(factors, spec), lambda same: same, regress, min(sweeps, 1)
-        )
+        if sweeps < 1:
+            return start
+        mixing, filters = regressed(moments.covariance, moments.cross, len(start.weights[0]))
+        return _factors(filters, mixing, spec)
 
     def compose(self, factors: Factors, spec: ConvSpec) -> Array:
         """Pointwise weights times filters."""

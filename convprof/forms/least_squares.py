@@ -98,9 +98,10 @@ def descend(
     """
     if sweeps < 1:
         return start
-    best, error = start, moments.error(compose(start))
-    for number in range(sweeps):
-        candidate = sweep(best if number else prepare(best))
+    best = prepare(start)
+    error = moments.error_of_solution(compose(best))
+    for _ in range(sweeps):
+        candidate = sweep(best)
         new_error = moments.error_of_solution(compose(candidate))
         if not new_error < error:
             break

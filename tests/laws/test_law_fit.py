@@ -88,7 +88,7 @@ def test_a_fit_on_white_inputs_starts_where_the_weights_alone_end(case: Case) ->
     moments = Moments(1, *zero, np.eye(size), flat, float(np.sum(flat**2)))
     start, fitted = _errors(case, moments, (8,))
     if case.form.name in ("tucker2", "pointwise-depthwise-pointwise"):
-        assert fitted <= start
+        assert fitted <= start + 1e-12 * moments.power
     else:
         assert fitted == pytest.approx(start, rel=1e-6, abs=1e-9 * moments.power)
 
