@@ -27,6 +27,8 @@ Floats = NDArray[np.float32]
 RIDGE = 1e-4
 """How strongly fits pull towards the original kernel, as a share of mean(diag S)."""
 
+# Output positions of one chunk of inputs: more are no picture but a damaged model.
+_MOST_POSITIONS = 1 << 30
 # Rows of one product.
 _BLOCK = 1 << 12
 _ROUNDING = float(np.finfo(np.float32).eps) ** 2
@@ -252,6 +254,9 @@ class Gatherer:
     ) -> tuple[NDArray[np.intp], tuple[NDArray[np.intp], ...]]:
         """Input number and output position of each sampled row, the same number of rows from each input."""
         total = prod(size)
+        if samples * total > _MOST_POSITIONS:
+            why = f"its output has {total:,} positions, more than can be sampled from"
+            raise DataError(self._layer, why, "give smaller inputs, or leave the layer out")
         if self._positions >= total:
             flat = np.tile(np.arange(total), samples)
         else:

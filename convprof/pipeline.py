@@ -22,6 +22,7 @@ from convprof import (
     fitting,
     judgement,
     layering,
+    notices,
     planning,
     rewriting,
     runtime,
@@ -29,7 +30,7 @@ from convprof import (
     verification,
 )
 from convprof._version import __version__
-from convprof.data import SYNTHETIC, Batches, assumed_preprocess, open_data, synthetic_batches, takes_pictures
+from convprof.data import SYNTHETIC, Batches, open_data, synthetic_batches, takes_pictures
 from convprof.errors import UsageError
 from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged, write_text
@@ -54,30 +55,6 @@ _ONE_THREAD = RunOptions()
 # float32) for one input is not run for them.
 _LARGEST_VALUE = 1 << 28
 _MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
-
-WEIGHTS_ONLY = Remark(
-    "weights-only",
-    "the factors are fitted to the weights alone, which usually destroys a network (a ResNet-20 fell from 87 % to 19 % "
-    "at rank 2, against 83 % with 1,024 unlabelled inputs): give --calibration and leave --init as it is",
-)
-_SYNTHETIC = Remark(
-    "synthetic-calibration",
-    "the factors are fitted to synthetic pictures, for want of data: a ResNet-20 of 86.7 % came to 81.7 % at rank 2 "
-    "and 85.1 % at rank 3, with 1,024 unlabelled inputs of its own kind to 83.4 % and 85.5 %: give --calibration DATA",
-)
-_NO_LABELS = Remark(
-    "no-labels", "no --labels: the outputs are compared with the original's, how right they are is not known"
-)
-_NO_FEWER_MACS = Remark("no-fewer-macs", "at this rank the new convolutions cost as much as the old ones, or more")
-_JUDGED_ON_CALIBRATION = Remark(
-    "judged-on-calibration",
-    "no --eval data: the outputs are compared on the calibration inputs, which flatters the converted model",
-)
-_JUDGED_ON_SYNTHETIC = Remark(
-    "judged-on-synthetic",
-    "no --eval data: the outputs are compared on synthetic pictures, other ones than the fit's, and no real input was "
-    "seen (a ResNet-20 at rank 2 kept the class of 74 % of such pictures, and of 88 % of real ones)",
-)
 
 
 def analyze(
@@ -126,25 +103,25 @@ def rewrite(
     keep_apart(Path(output), [Path(model)])
     opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
     counted = analysis.analyze(opened, max_rank=0)
-    notices = list(opened.notices)
+    remarks = list(opened.notices)
     if plan is not None:
         chosen = plan if isinstance(plan, Plan) else read_record(Path(plan), Plan)
         if chosen.model.sha256 != opened.file.sha256:
-            notices.append(Remark("plan-for-another-file", f"the plan was made for {chosen.model.path}, another file"))
+            remarks.append(Remark("plan-for-another-file", f"the plan was made for {chosen.model.path}, another file"))
     else:
         convs = planning.select(counted, only, skip)
         chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
         if (chosen.predicted.macs or 0) >= counted.totals.macs:
-            notices.append(_NO_FEWER_MACS)
+            remarks.append(notices.NO_FEWER_MACS)
     seen = None if init == "weights" else batches
-    notices += _fit_notices(opened, seen, preprocess)
+    remarks += notices.of_fit(opened, seen, preprocess)
     prepared = rewriting.prepare(opened, chosen)
     with ExitStack() as ends, staged(Path(output).parent) as folder:
         kept = ends.enter_context(fitting.keep(Path(output), prepared, chosen, seen, options, seed, resume))
         fitted = _fit(prepared, chosen, seen, options, seed, Store(memory, folder), kept, progress)
         rewriting.rewrite(prepared, chosen, fitted, folder / Path(output).name)
-    notices += kept.notices
-    return Rewriting(str(output), chosen, _summaries(fitted), tuple(notices))
+    remarks += kept.notices
+    return Rewriting(str(output), chosen, _summaries(fitted), tuple(remarks))
 
 
 def verify(
@@ -289,8 +266,8 @@ def optimize(
             stages=watch.stages,
             verdict=judgement.judge(before, after, fidelity, benchmark),
             notices=(
-                *_fit_notices(opened, batches, preprocess),
-                *_judging_notices(batches, evaluation, labels),
+                *notices.of_fit(opened, batches, preprocess),
+                *notices.of_judging(batches, evaluation, labels),
                 *kept.notices,
             ),
         )
@@ -361,33 +338,7 @@ def _judged_on(
         return open_data(evaluation, declared, preprocess=preprocess, labels=labels)
     if labels is not None:
         raise UsageError("--labels", "labels belong to evaluation data, and there is none", "give --eval DATA too")
-    return synthetic_batches(opened.inputs, preprocess, seed + 1) if _is_synthetic(calibration) else calibration
-
-
-def _is_synthetic(batches: Batches | None) -> bool:
-    return batches is not None and batches.what == SYNTHETIC
-
-
-def _fit_notices(opened: Model, seen: Batches | None, preprocess: str | None) -> tuple[Remark, ...]:
-    """What the user should know of what the factors are fitted to."""
-    if seen is None:
-        return (WEIGHTS_ONLY,)
-    if not _is_synthetic(seen):
-        return ()
-    if preprocess is not None:
-        return (_SYNTHETIC,)
-    assumed = assumed_preprocess(opened.inputs[0])
-    text = f"no --preprocess: the pictures are fed as by --preprocess {assumed}, a guess: say how yours are fed"
-    return _SYNTHETIC, Remark("assumed-preprocess", text)
-
-
-def _judging_notices(calibration: Batches | None, evaluation: str | None, labels: str | None) -> tuple[Remark, ...]:
-    """What the user should know of what the outputs are compared on."""
-    if evaluation is not None:
-        return () if labels is not None else (_NO_LABELS,)
-    if calibration is None:
-        return ()
-    return (_JUDGED_ON_SYNTHETIC if _is_synthetic(calibration) else _JUDGED_ON_CALIBRATION,)
+    return synthetic_batches(opened.inputs, preprocess, seed + 1) if notices.is_synthetic(calibration) else calibration
 
 
 def _fit(

@@ -97,7 +97,7 @@ def _measured(convs: list[ConvNode], walk: Walk, samples: int, seed: int) -> Ite
     for number, conv in enumerate(convs, 1):
         kernel = conv.kernel().astype(np.float64)
         positions = positions_per_input(kernel.shape, samples, _ROWS_PER_UNKNOWN)
-        gatherer = Gatherer(conv.known_site.spec, positions, seed + number)
+        gatherer = Gatherer(conv.known_site.spec, positions, seed + number, layer=f"layer {conv.name!r}")
         bias = conv.bias()
         for inputs in walk.reach(conv.input_name):
             gatherer.add_inputs(inputs, kernel, bias)

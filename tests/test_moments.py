@@ -248,3 +248,17 @@ def test_numbers_that_are_none_are_refused(poison: float) -> None:
             gatherer.add(*((spoiled, responses) if spoiled.shape == inputs.shape else (inputs, spoiled)))
         with pytest.raises(DataError, match="NaN or infinity"):
             gatherer.moments()
+
+
+def test_outputs_beyond_all_measure_are_refused() -> None:
+    spec = ConvSpec(1, 1, (3, 3), (1, 1), (10**9,) * 4, (1, 1))
+    with pytest.raises(DataError, match=r"layer .a.: its output has .* positions"):
+        Gatherer(spec, 5, seed=0, layer="layer 'a'").add_inputs(np.ones((1, 1, 4, 4)), np.ones((1, 1, 3, 3)), None)
+
+
+def test_rows_that_come_one_by_one_are_the_rows_that_come_at_once() -> None:
+    inputs, responses = _data(9)
+    gatherer = Gatherer(_SPEC, _EVERY, seed=0)
+    for number in range(9):
+        gatherer.add(inputs[number : number + 1], responses[number : number + 1])
+    np.testing.assert_allclose(gatherer.moments().covariance, _gathered(inputs, responses).covariance, atol=1e-12)
