@@ -42,7 +42,7 @@ def render(run: Run) -> str:
             comparisons=benchmark_view.comparisons(run.benchmark),
             outputs=fidelity_view.outputs(run.fidelity) if run.fidelity else None,
             metric=fidelity_view.metric_line(run.fidelity.metric) if run.fidelity else None,
-            plan_facts=plan_view.facts(run.plan),
+            plan_facts=(*plan_view.facts(run.plan), *run_view.fitted(run.fits)),
             layer_table=run_view.layer_table(run),
             kept=tuple(each for each in found if each.reason),
             stages=run_view.stages(run.stages),

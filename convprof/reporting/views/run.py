@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from convprof.records.run import Run, Stage
+from collections import Counter
+
+from convprof.records.factors import Recipe
+from convprof.records.run import FittedLayer, Run, Stage
 from convprof.reporting import wording
 from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.escaping import visible
@@ -27,7 +30,11 @@ def document(run: Run) -> Document:
                 _folded(stages(run.stages)),
             )
         ),
-        facts=(Fact("Reproduce", run.command, verbatim=True), Fact("Measured on", run.benchmark.environment.cpu)),
+        facts=(
+            *fitted(run.fits),
+            Fact("Reproduce", run.command, verbatim=True),
+            Fact("Measured on", run.benchmark.environment.cpu),
+        ),
         notes=(wording.CONVENTION, *remarks(run)),
     )
 
@@ -95,6 +102,14 @@ def layer_table(run: Run) -> Table:
     )
 
 
+def fitted(fits: tuple[FittedLayer, ...]) -> tuple[Fact, ...]:
+    """How the layers were fitted, the most frequent way first; nothing where none was."""
+    ways = Counter(_way(each.recipe) for each in fits)
+    if not ways:
+        return ()
+    return (Fact("Fitted", "; ".join(f"{way}: {wording.counted(count, 'conv')}" for way, count in ways.most_common())),)
+
+
 def stages(taken: tuple[Stage, ...]) -> Table:
     """Where the time of the run went."""
     return Table(
@@ -111,6 +126,18 @@ def remarks(run: Run) -> tuple[str, ...]:
     """Cautions and notices of all parts, each once."""
     parts = (run.notices, run.benchmark.cautions, run.fidelity.notices if run.fidelity else (), run.analysis.notices)
     return tuple(dict.fromkeys(f"{remark.code}: {remark.text}" for part in parts for remark in part))
+
+
+def _way(recipe: Recipe) -> str:
+    """How a layer was fitted, in words."""
+    if recipe.ridge is None:
+        return "to the weights alone"
+    words = [f"ridge {recipe.ridge:g}"]
+    if recipe.teacher_share:
+        words.append(f"{wording.percent(recipe.teacher_share, 0)} of the moments from the original's inputs")
+    if recipe.activated:
+        words.append("behind the activation")
+    return ", ".join(words)
 
 
 def _layer(each: Layer) -> tuple[str, ...]:
