@@ -13,7 +13,7 @@ from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, Recipe
 
 SWEEPS = 12
-_TRIAL_SWEEPS = 4
+_TRIAL_SWEEPS = 2
 _LAST_SWEEPS = 6
 _PLAIN = Recipe(ridge=RIDGE)
 _SHARES = (0.0, 0.5, 1.0)

@@ -20,7 +20,7 @@ from convprof.records.convs import ConvSpec
 
 ROWS_PER_UNKNOWN = 40
 KEPT_BYTES = 1 << 28
-_KEPT_PER_UNKNOWN = 10
+_KEPT_PER_UNKNOWN = 6
 _KEPT_AT_LEAST = 1 << 13
 _KEPT_ENOUGH = 4
 _HOLD_OUT_EVERY = 8
