@@ -39,7 +39,11 @@ def highest(form: Form, site: ConvSite, macs: int) -> Rank:
 
 
 def _ladder(form: Form, spec: ConvSpec) -> list[Rank]:
-    """All ranks from low to high; where they have two numbers, those with the same share of both."""
+    """All ranks from low to high; where they have two numbers, those that come nearest to the same share of both."""
     full = form.full_rank(spec)
-    steps = max(full)
-    return [tuple(max(1, round(step / steps * most)) for most in full) for step in range(1, steps + 1)]
+    steps = len(full) * max(full)
+    ranks = (
+        tuple(max(1, (step * most + number * steps // 2) // steps) for number, most in enumerate(full))
+        for step in range(1, steps + 1)
+    )
+    return list(dict.fromkeys(ranks))
