@@ -27,11 +27,13 @@ class Page:
     facts: Mapping[str, object] = field(default_factory=dict)
     body: list[str] = field(default_factory=list)
     raw: dict[str, object] = field(default_factory=dict)
+    quiet: bool = False
 
     def say(self, text: str) -> None:
         """Add a paragraph."""
         self.body.append(text)
-        print(f"{text}\n", flush=True)
+        if not self.quiet:
+            print(f"{text}\n", flush=True)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Add a table; columns of numbers are set flush right."""
@@ -45,11 +47,15 @@ class Page:
         """Write NAME.md and NAME.json into `folder`; the facts of the run stand in both."""
         facts = {**surroundings(packages), **self.facts}
         shown = [f"- {key}: {_line(value)}" for key, value in facts.items()]
-        parts = [f"# {self.title}", self.claim, f"    {self.command}", *self.body, "## The run", "\n".join(shown)]
+        self.save(folder, ("## The run", "\n".join(shown)), {"facts": facts})
+
+    def save(self, folder: Path, ends: Sequence[str], record: Mapping[str, object]) -> None:
+        """Write NAME.md, the paragraphs `ends` last, and NAME.json: `record` and the raw numbers."""
+        parts = [f"# {self.title}", self.claim, f"    {self.command}", *self.body, *ends]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{self.name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        record = {"name": self.name, "command": self.command, "facts": facts, **self.raw}
-        (folder / f"{self.name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        whole = {"name": self.name, "command": self.command, **record, **self.raw}
+        (folder / f"{self.name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 
 def parser(doc: str | None, *, models: bool = False, data: bool = False) -> argparse.ArgumentParser:
