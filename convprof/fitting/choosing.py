@@ -13,7 +13,10 @@ from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, Recipe
 
 SWEEPS = 12
-_TRIAL_SWEEPS = 2
+_TRIAL_SWEEPS = 6
+_TRIAL_SWEEPS_WIDE = 2
+_WIDE = 1024
+"""Unknowns of the regression of one response from which on sweeps are the longest part of a fit."""
 _LAST_SWEEPS = 6
 _PLAIN = Recipe(ridge=RIDGE)
 _SHARES = (0.0, 0.5, 1.0)
@@ -109,7 +112,8 @@ class _Trials:
     def attempt(self, recipe: Recipe) -> bool:
         """Whether a short fit by this recipe is better than all before it."""
         train, start = self._evidence.train, self._layer.start
-        return self.add(recipe, self._layer.closed_form(train, recipe, start, _TRIAL_SWEEPS))
+        sweeps = _TRIAL_SWEEPS_WIDE if len(train.student.covariance) > _WIDE else _TRIAL_SWEEPS
+        return self.add(recipe, self._layer.closed_form(train, recipe, start, sweeps))
 
 
 def _try_recipes(trials: _Trials) -> None:
