@@ -220,6 +220,7 @@ def optimize(
     with ExitStack() as ends, staged(final) as folder:
         watch = _Watch(timer)
         opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
+        judged = _judged_on(opened, batches, evaluation, labels, preprocess, seed)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         watch.stage("analyze")
         convs = planning.select(before, only, skip)
@@ -240,7 +241,6 @@ def optimize(
         written = rewriting.rewrite(prepared, plan, fitted, folder / _MODEL)
         after = analysis.analyze(written, max_rank=0)
         watch.stage("rewrite")
-        judged = _judged_on(opened, batches, evaluation, labels, preprocess, seed)
         fidelity = None
         if judged is not None:
             fidelity = _compare(opened, Path(model), folder / _MODEL, judged, metric, options, progress)

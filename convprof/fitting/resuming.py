@@ -42,7 +42,7 @@ def _key(model: Model, plan: Plan, batches: Batches, options: RunOptions, seed: 
         convprof=here.convprof,
         libraries=(here.onnxruntime, here.numpy, here.cpu),
         model=model.file.sha256,
-        weights=weights_digest(model.program),
+        weights=weights_digest(model),
         inputs=model.inputs,
         layers=tuple(layer for _, layer in in_order(model, plan)),
         data=batches.fingerprint,

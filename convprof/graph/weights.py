@@ -42,15 +42,18 @@ def is_constant(value: ir.Value | None) -> bool:
     return True
 
 
-def weights_digest(program: ir.Model) -> str:
-    """sha256 (hex) over all initialisers, those in files of external data included."""
+def weights_digest(model: Model) -> str:
+    """sha256 (hex) over all initialisers, those in files of external data included.
+
+    Raises ModelError where one cannot be read.
+    """
     digest = hashlib.sha256()
-    for graph in program.graphs():
+    for graph in model.program.graphs():
         for name, value in graph.initializers.items():
             tensor = value.const_value
             digest.update(repr((name, None if tensor is None else (tensor.dtype.name, tensor.shape.dims))).encode())
             if tensor is not None and tensor.dtype != ir.DataType.STRING:
-                digest.update(tensor.tobytes())
+                digest.update(_bytes(tensor, model))
     return digest.hexdigest()
 
 
@@ -64,9 +67,19 @@ def constant(value: ir.Value | None, model: Model) -> NDArray[np.generic] | None
     try:
         return _fold(value, model, {})
     except Exception as error:  # damaged data and odd nodes make readers raise nearly anything
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        what = f"{model.file.path}: constant {value.name!r}"
-        raise ModelError(what, why, "check the model and its external data") from error
+        raise _unreadable(value.name, model, error) from error
+
+
+def _bytes(tensor: ir.TensorProtocol, model: Model) -> bytes:
+    try:
+        return tensor.tobytes()
+    except Exception as error:  # as above
+        raise _unreadable(tensor.name, model, error) from error
+
+
+def _unreadable(name: str | None, model: Model, error: Exception) -> ModelError:
+    why = (str(error) or type(error).__name__).splitlines()[0]
+    return ModelError(f"{model.file.path}: constant {name!r}", why, "check the model and its external data")
 
 
 def _fold(
