@@ -12,7 +12,7 @@ from convprof.moments import RIDGE
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, Recipe
 
-SWEEPS = 12
+_SWEEPS = 12
 _TRIAL_SWEEPS = 6
 _TRIAL_SWEEPS_WIDE = 2
 _WIDE = 1024
@@ -66,7 +66,7 @@ def fit_layer(layer: Layer, evidence: Evidence) -> tuple[Factors, Recipe]:
     Weights-only factors stay where no fit is better on the inputs held out.
     """
     if evidence.held is None:
-        factors = layer.closed_form(evidence.train, _PLAIN, layer.start, SWEEPS)
+        factors = layer.closed_form(evidence.train, _PLAIN, layer.start, _SWEEPS)
         return layer.refined(evidence.train, evidence, _PLAIN, factors), _refined(_PLAIN, evidence)
     recipe, factors = _chosen(layer, evidence, evidence.held)
     whole = evidence.whole
@@ -82,7 +82,7 @@ def _chosen(layer: Layer, evidence: Evidence, held: Part) -> tuple[Recipe, Facto
     trials = _Trials(layer, evidence, held)
     trials.add(Recipe(), layer.biased(layer.start, train))
     if not evidence.few:
-        trials.add(_PLAIN, layer.closed_form(train, _PLAIN, layer.start, SWEEPS))
+        trials.add(_PLAIN, layer.closed_form(train, _PLAIN, layer.start, _SWEEPS))
     else:
         _try_recipes(trials)
     if trials.recipe.ridge is None or evidence.curve is None:

@@ -18,8 +18,8 @@ from convprof.graph import ConvNode, Target
 from convprof.moments import Gatherer, Moments, Rows, joined, pooled, positions_per_input
 from convprof.records.convs import ConvSpec
 
-ROWS_PER_UNKNOWN = 40
-KEPT_BYTES = 1 << 28
+_ROWS_PER_UNKNOWN = 40
+_KEPT_BYTES = 1 << 28
 _KEPT_PER_UNKNOWN = 6
 _KEPT_AT_LEAST = 1 << 13
 _KEPT_ENOUGH = 4
@@ -130,7 +130,7 @@ class Task:
     @property
     def positions(self) -> int:
         """Output positions to sample of each input, where there are so many."""
-        return positions_per_input(self.spec.weight_shape, self.samples, ROWS_PER_UNKNOWN)
+        return positions_per_input(self.spec.weight_shape, self.samples, _ROWS_PER_UNKNOWN)
 
     @property
     def rows(self) -> int:
@@ -151,7 +151,7 @@ class Task:
     def keep_every(self) -> int:
         """Which rows are kept one by one, so that they fit into memory and into the time that the rest takes."""
         row_bytes = 4 * (self.unknowns + 2 * self.spec.out_channels)
-        kept = min(max(_KEPT_AT_LEAST, _KEPT_PER_UNKNOWN * self.unknowns), KEPT_BYTES // row_bytes)
+        kept = min(max(_KEPT_AT_LEAST, _KEPT_PER_UNKNOWN * self.unknowns), _KEPT_BYTES // row_bytes)
         return max(1, self.rows // kept)
 
     @property
