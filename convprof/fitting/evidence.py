@@ -18,7 +18,7 @@ from convprof.graph import ConvNode, Target
 from convprof.moments import Gatherer, Moments, Rows, joined, pooled, positions_per_input
 from convprof.records.convs import ConvSpec
 
-_ROWS_PER_UNKNOWN = 40
+ROWS_PER_UNKNOWN = 40
 _KEPT_BYTES = 1 << 28
 _KEPT_PER_UNKNOWN = 6
 _KEPT_AT_LEAST = 1 << 13
@@ -130,7 +130,7 @@ class Task:
     @property
     def positions(self) -> int:
         """Output positions to sample of each input, where there are so many."""
-        return positions_per_input(self.spec.weight_shape, self.samples, _ROWS_PER_UNKNOWN)
+        return positions_per_input(self.spec.weight_shape, self.samples, ROWS_PER_UNKNOWN)
 
     @property
     def rows(self) -> int:
