@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from convprof.fitting.curves import Curve
 from convprof.forms import Form
-from convprof.moments import Floats, Moments, Rows
+from convprof.moments import Floats, Moments, Rows, joined
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors
 
@@ -32,6 +32,10 @@ class ActivatedResponse:
 
     rows: Rows
     curve: Curve
+
+    def __add__(self, other: ActivatedResponse) -> ActivatedResponse:
+        """The rows of both, which go through the same activation."""
+        return ActivatedResponse(joined([self.rows, other.rows]), self.curve)
 
     @cached_property
     def total(self) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from convprof.fitting.behind import ActivatedResponse, refine
+from convprof.fitting.behind import refine
 from convprof.fitting.evidence import Evidence, Part
 from convprof.forms import Form
 from convprof.moments import RIDGE
@@ -45,19 +45,17 @@ class Layer:
         """The same factors with the bias that suits `part` best."""
         return Factors(chain.weights, part.student.best_bias(self.form.compose(chain, self.spec)))
 
-    def refined(self, part: Part, evidence: Evidence, recipe: Recipe, start: Factors) -> Factors:
+    def refined(self, part: Part, recipe: Recipe, start: Factors) -> Factors:
         """`start`, improved for what the activation lets through."""
-        if evidence.curve is None or part.rows is None:
+        if part.behind is None:
             return start
         ridged = part.mixed(recipe.teacher_share).ridged(self.kernel, recipe.ridge or 0)
-        return refine(self.form, self.spec, ridged, ActivatedResponse(part.rows, evidence.curve), start)
+        return refine(self.form, self.spec, ridged, part.behind, start)
 
-    def error(self, part: Part, evidence: Evidence, factors: Factors) -> float:
+    def error(self, part: Part, factors: Factors) -> float:
         """Relative squared error on `part`, behind the activation where one follows."""
-        kernel = self.form.compose(factors, self.spec)
-        if evidence.curve is None or part.rows is None:
-            return part.student.relative_error(kernel, factors.bias)
-        return ActivatedResponse(part.rows, evidence.curve).relative_error(kernel, factors.bias)
+        measure = part.behind or part.student
+        return measure.relative_error(self.form.compose(factors, self.spec), factors.bias)
 
 
 def fit_layer(layer: Layer, evidence: Evidence) -> tuple[Factors, Recipe]:
@@ -67,28 +65,28 @@ def fit_layer(layer: Layer, evidence: Evidence) -> tuple[Factors, Recipe]:
     """
     if evidence.held is None:
         factors = layer.closed_form(evidence.train, _PLAIN, layer.start, _SWEEPS)
-        return layer.refined(evidence.train, evidence, _PLAIN, factors), _refined(_PLAIN, evidence)
+        return layer.refined(evidence.train, _PLAIN, factors), _refined(_PLAIN, evidence.train)
     recipe, factors = _chosen(layer, evidence, evidence.held)
     whole = evidence.whole
     if recipe.ridge is None:
         return layer.biased(layer.start, whole), recipe
     factors = layer.closed_form(whole, recipe, factors, _LAST_SWEEPS)
-    return (layer.refined(whole, evidence, recipe, factors) if recipe.activated else factors), recipe
+    return (layer.refined(whole, recipe, factors) if recipe.activated else factors), recipe
 
 
 def _chosen(layer: Layer, evidence: Evidence, held: Part) -> tuple[Recipe, Factors]:
     """The recipe that is best on the part held out, and what it made of the part to fit on."""
     train = evidence.train
-    trials = _Trials(layer, evidence, held)
+    trials = _Trials(layer, train, held)
     trials.add(Recipe(), layer.biased(layer.start, train))
     if not evidence.few:
         trials.add(_PLAIN, layer.closed_form(train, _PLAIN, layer.start, _SWEEPS))
     else:
         _try_recipes(trials)
-    if trials.recipe.ridge is None or evidence.curve is None:
+    if trials.recipe.ridge is None or train.behind is None:
         return trials.recipe, trials.factors
-    factors, recipe = trials.factors, _refined(trials.recipe, evidence)
-    if evidence.few and not trials.add(recipe, layer.refined(train, evidence, recipe, factors)):
+    factors, recipe = trials.factors, _refined(trials.recipe, train)
+    if evidence.few and not trials.add(recipe, layer.refined(train, recipe, factors)):
         return trials.recipe, factors
     return recipe, factors
 
@@ -96,14 +94,14 @@ def _chosen(layer: Layer, evidence: Evidence, held: Part) -> tuple[Recipe, Facto
 class _Trials:
     """The best of what was tried, by its error on the part held out."""
 
-    def __init__(self, layer: Layer, evidence: Evidence, held: Part) -> None:
-        self._layer, self._evidence, self._held = layer, evidence, held
+    def __init__(self, layer: Layer, train: Part, held: Part) -> None:
+        self._layer, self._train, self._held = layer, train, held
         self._error = inf
         self.recipe, self.factors = Recipe(), layer.start
 
     def add(self, recipe: Recipe, factors: Factors) -> bool:
         """Whether this is better than all before it."""
-        error = self._layer.error(self._held, self._evidence, factors)
+        error = self._layer.error(self._held, factors)
         if not error < self._error:
             return False
         self.recipe, self.factors, self._error = recipe, factors, error
@@ -111,9 +109,8 @@ class _Trials:
 
     def attempt(self, recipe: Recipe) -> bool:
         """Whether a short fit by this recipe is better than all before it."""
-        train, start = self._evidence.train, self._layer.start
-        sweeps = _TRIAL_SWEEPS_WIDE if len(train.student.covariance) > _WIDE else _TRIAL_SWEEPS
-        return self.add(recipe, self._layer.closed_form(train, recipe, start, sweeps))
+        sweeps = _TRIAL_SWEEPS_WIDE if len(self._train.student.covariance) > _WIDE else _TRIAL_SWEEPS
+        return self.add(recipe, self._layer.closed_form(self._train, recipe, self._layer.start, sweeps))
 
 
 def _try_recipes(trials: _Trials) -> None:
@@ -127,5 +124,5 @@ def _try_recipes(trials: _Trials) -> None:
                 break
 
 
-def _refined(recipe: Recipe, evidence: Evidence) -> Recipe:
-    return Recipe(recipe.ridge, recipe.teacher_share, evidence.curve is not None)
+def _refined(recipe: Recipe, part: Part) -> Recipe:
+    return Recipe(recipe.ridge, recipe.teacher_share, part.behind is not None)

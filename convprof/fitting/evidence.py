@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convprof.execution import Values, Walk
+from convprof.fitting.behind import ActivatedResponse
 from convprof.fitting.curves import Curve, curve, grid
 from convprof.fitting.levels import Level
 from convprof.graph import ConvNode, Target
-from convprof.moments import Gatherer, Moments, Rows, joined, pooled, positions_per_input
+from convprof.moments import Gatherer, Moments, Rows, pooled, positions_per_input
 from convprof.records.convs import ConvSpec
 
 ROWS_PER_UNKNOWN = 40
@@ -32,12 +33,12 @@ _FEW_ROWS_PER_UNKNOWN = 10
 class Part:
     """Moments of what the converted network shows the layer and, where asked for, of what the original showed it.
 
-    `rows` are there where an activation follows and there are enough of them.
+    `behind` is there where an activation follows and there are enough rows to fit to what it makes of them.
     """
 
     student: Moments
     teacher: Moments | None = None
-    rows: Rows | None = None
+    behind: ActivatedResponse | None = None
 
     def mixed(self, teacher_share: float) -> Moments:
         """Moments of which `teacher_share` (0, 1/2 or 1) come from the original network's inputs."""
@@ -50,20 +51,19 @@ class Part:
         return Part(
             pooled([self.student, other.student]),
             pooled([self.teacher, other.teacher]) if self.teacher and other.teacher else None,
-            joined([self.rows, other.rows]) if self.rows and other.rows else None,
+            self.behind + other.behind if self.behind and other.behind else None,
         )
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The part to fit on, the part held out (None for a single input), and the activation behind, if any.
+    """The part to fit on, and the part held out (None for a single input).
 
     `few` says that there is too little of it to trust a fit unseen.
     """
 
     train: Part
     held: Part | None
-    curve: Curve | None
     few: bool
 
     @cached_property
@@ -105,7 +105,7 @@ class Task:
             for inputs in teacher.reach(self.conv.input_name):
                 original.add_dense(inputs)
         if original is not None and self.level == Level.SYMMETRIC:
-            return Evidence(original.train(None), None, None, few=False)
+            return Evidence(original.train(None, None), None, few=False)
         behind = self.target.activated is not None and self.level >= Level.ACTIVATED
         seen = _Gathering(self, keep=behind and self.rows >= _KEPT_ENOUGH * self.unknowns)
         totals = teacher.reach(self.target.total)
@@ -114,8 +114,8 @@ class Task:
             others = student.reach(self.target.other)
         for inputs, total, other in zip(student.reach(self.conv.input_name), totals, others, strict=False):
             seen.add(inputs, total, other)
-        train = seen.train(original)
-        return Evidence(train, seen.held(original), _curve(teacher, self.target, train.rows), self.few)
+        bent = _curve(teacher, self.target, seen.rows[0]) if seen.rows else None
+        return Evidence(seen.train(original, bent), seen.held(original, bent), self.few)
 
     @property
     def spec(self) -> ConvSpec:
@@ -186,18 +186,24 @@ class _Gathering:
         for gatherer, chosen in self._split(len(inputs)):
             gatherer.add_inputs(inputs[chosen], self._kernel, self._conv.bias())
 
-    def train(self, original: _Gathering | None) -> Part:
-        """The part to fit on."""
-        return self._part(0, original)
+    @cached_property
+    def rows(self) -> list[Rows]:
+        """The rows kept of the part to fit on and of the part held out; none where none are."""
+        used = self._parts if self._hold_out_every else self._parts[:1]
+        return [part.rows() for part in used] if self._keep else []
 
-    def held(self, original: _Gathering | None) -> Part | None:
+    def train(self, original: _Gathering | None, bent: Curve | None) -> Part:
+        """The part to fit on, with the activation behind it."""
+        return self._part(0, original, bent)
+
+    def held(self, original: _Gathering | None, bent: Curve | None) -> Part | None:
         """The part held out."""
-        return None if self._hold_out_every is None else self._part(1, original)
+        return None if self._hold_out_every is None else self._part(1, original, bent)
 
-    def _part(self, number: int, original: _Gathering | None) -> Part:
+    def _part(self, number: int, original: _Gathering | None, bent: Curve | None) -> Part:
         gatherer = self._parts[number]
         teacher = None if original is None else original._parts[number].moments()
-        return Part(gatherer.moments(), teacher, gatherer.rows() if self._keep else None)
+        return Part(gatherer.moments(), teacher, ActivatedResponse(self.rows[number], bent) if bent else None)
 
     def _split(self, count: int) -> list[tuple[Gatherer, NDArray[np.bool_]]]:
         every, numbers = self._hold_out_every, np.arange(self._samples, self._samples + count)
@@ -206,9 +212,9 @@ class _Gathering:
         return [(part, mask) for part, mask in zip(self._parts, (~held, held), strict=True) if mask.any()]
 
 
-def _curve(teacher: Walk, target: Target, rows: Rows | None) -> Curve | None:
+def _curve(teacher: Walk, target: Target, rows: Rows) -> Curve | None:
     """The activation behind the target, asked of the original network over the range of its totals."""
-    if rows is None or target.activated is None:
+    if target.activated is None:
         return None
     points, values = teacher.table(target.total, target.activated, grid(rows.responses + rows.others))
     return curve(points, values)

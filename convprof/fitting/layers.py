@@ -97,7 +97,7 @@ def _fit_layer(task: Task, planned: PlannedLayer, teacher: Walk, student: Walk) 
     evidence = task.gather(teacher, student)
     factors, recipe = fit_layer(layer, evidence)
     whole = evidence.whole
-    errors = [layer.error(whole, evidence, chain) for chain in (factors, layer.biased(layer.start, whole))]
+    errors = [layer.error(whole, chain) for chain in (factors, layer.biased(layer.start, whole))]
     return FittedConv(planned.name, planned.form, planned.rank, factors, errors[0], errors[1], recipe)
 
 

@@ -143,3 +143,8 @@ def yes_no(value: bool) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun in the right form."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def left_out(layers: int, what: str) -> str:
+    """What a chart says of the layers it does not show, because they are not known, or not measured; '' for none."""
+    return f"Not {what} for {counted(layers, 'layer')}, left out here." if layers else ""

@@ -61,7 +61,7 @@ def _chart(
         keys=_KEYS,
         rows=tuple(_row(layer, before, after, scale, label) for layer, before, after in known),
         row_height=_HEIGHT,
-        note=f"Not known for {wording.counted(missing, 'layer')}, left out here." if missing else "",
+        note=wording.left_out(missing, "known"),
     )
 
 

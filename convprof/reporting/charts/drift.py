@@ -29,7 +29,7 @@ def drift(fits: tuple[FittedLayer, ...]) -> Chart | None:
         keys=(Key("after", "converted as far as this layer"),),
         rows=tuple(_row(name, error, scale) for name, error in known),
         row_height=_HEIGHT,
-        note=f"Not measured for {wording.counted(missing, 'layer')}, left out here." if missing else "",
+        note=wording.left_out(missing, "measured"),
     )
 
 

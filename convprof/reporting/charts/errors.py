@@ -30,7 +30,7 @@ def errors(fits: tuple[FittedLayer, ...]) -> Chart | None:
         keys=(Key("after", "fitted to data"), Key("weights", "weights only", hollow=True)),
         rows=tuple(_row(fit, scale) for fit in known),
         row_height=_HEIGHT,
-        note=f"Not measured for {wording.counted(missing, 'layer')}, left out here." if missing else "",
+        note=wording.left_out(missing, "measured"),
     )
 
 
