@@ -52,7 +52,9 @@ def _next(inside: set[ir.Value], nodes: set[ir.Node]) -> ir.Node | None:
 
 def _fits(node: ir.Node, inside: set[ir.Value], value: ir.Value, model: Model) -> bool:
     """Whether the node computes element by element, with constants spread over channels at most."""
-    if node.op_type not in _ELEMENTWISE or node.domain != "" or node.graph is not value.graph:
+    if node.op_type not in _ELEMENTWISE or node.domain != "" or len(node.outputs) != 1:
+        return False
+    if node.graph is not value.graph:
         return False
     constants = [v for v in node.inputs if v is not None and v not in inside]
     return all(_spreads_over_channels(model.shapes.get(str(v.name)), value, model) for v in constants)

@@ -140,7 +140,7 @@ def _ints(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, ...]
 
 
 def _is_conv(node: ir.Node) -> bool:
-    return node.op_type in _OPS and node.domain == "" and len(node.inputs) > 1
+    return node.op_type in _OPS and node.domain == "" and len(node.inputs) > 1 and len(node.outputs) > 0
 
 
 def _unique_name(node: ir.Node, scope: str, counts: Counter[str], taken: set[str]) -> str:

@@ -136,6 +136,8 @@ def _formula(model: Model, terms: list[_Term]) -> str | None:
 
 def _term(model: Model, node: ir.Node) -> _Term | None:
     """The node's MACs, or None where they are not known."""
+    if not node.outputs:
+        return None
     shapes = [model.shapes.get(str(v.name)) if v is not None else None for v in node.inputs]
     output = str(node.outputs[0].name)
     if len(shapes) < 2 or shapes[0] is None or shapes[1] is None or output not in model.shapes:

@@ -212,3 +212,12 @@ def test_a_diamond_of_constants_is_counted_in_good_time(tmp_path: Path) -> None:
     assert measure_work(found).parameters == 6 * 36
     assert convs(found)["y"].refusal is None
     assert convs(found)["y"].kernel().shape == (6, 4, 3, 3)
+
+
+@pytest.mark.parametrize("op_type", ["Conv", "Gemm", ""])
+def test_a_node_without_outputs_is_uncounted(op_type: str, tmp_path: Path) -> None:
+    model = build("g (float[N, 3, 8, 8] x) => (float[N, 16, 6, 6] y) { y = Conv (x, w) }", {"w": noise(16, 3, 3, 3)})
+    model.graph.node.append(helper.make_node(op_type, ["y", "w"], []))
+    found = measure_work(opened(model, tmp_path))
+    assert uncounted(found) == [(op_type, "", 1)]
+    assert found.macs == 6 * 6 * 16 * 27
