@@ -10,10 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
-from convprof import runtime
 from convprof.errors import ModelError, UsageError
 from convprof.records.analysis import TensorSpec
-from convprof.runtime import RunOptions, environment, layer_times, open_session, profile_nodes
+from convprof.runtime import RunOptions, environment, layer_times, library, open_session, profile_nodes, profiles
 
 HEAD = '<ir_version: 9, opset_import: ["": 17]>'
 
@@ -113,8 +112,8 @@ def test_options_that_cannot_be_had_are_refused(options: RunOptions, why: str) -
 
 def test_a_provider_that_silently_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     on_cpu = open_session(ADD)._inference
-    monkeypatch.setattr(runtime._ort(), "get_available_providers", lambda: ["Broken", "CPUExecutionProvider"])
-    monkeypatch.setattr(runtime._ort(), "InferenceSession", lambda *_, **__: on_cpu)
+    monkeypatch.setattr(library.ort(), "get_available_providers", lambda: ["Broken", "CPUExecutionProvider"])
+    monkeypatch.setattr(library.ort(), "InferenceSession", lambda *_, **__: on_cpu)
     with pytest.raises(UsageError, match="Broken did not start"):
         open_session(ADD, RunOptions(providers=("Broken",)))
 
@@ -173,9 +172,9 @@ def test_times_are_medians_over_runs_of_the_sums_within_a_run() -> None:
     end = {"cat": "Session", "name": "model_run", "dur": 9}
     before = {"cat": "Node", "name": "a_fence_before", "dur": 7, "args": {"op_name": "Conv"}}
     trace = [before, node("a", 1000), node("a", 500), end, node("a", 3000), node("b", 300), end, node("a", 9000), end]
-    runs = list(runtime._times_of_runs(trace))
+    runs = list(profiles._times_of_runs(trace))
     assert runs == [{"a": 1.5}, {"a": 3.0, "b": 0.3}, {"a": 9.0}]
-    assert runtime._median_times(runs) == {"a": 3.0, "b": 0.0}
+    assert profiles._median_times(runs) == {"a": 3.0, "b": 0.0}
 
 
 @pytest.mark.parametrize(

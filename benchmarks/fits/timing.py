@@ -26,9 +26,9 @@ from convprof.records.plan import Plan
 
 _PARTS = MappingProxyType(
     {
-        "running both networks": (("runtime.py", "run"),),
+        "running both networks": (("runtime/sessions.py", "run"),),
         "cutting and opening them": (
-            ("runtime.py", "open_session"),
+            ("runtime/sessions.py", "open_session"),
             ("segments.py", "segment"),
             ("segments.py", "glance"),
             ("segments.py", "forget"),

@@ -1,10 +1,14 @@
-"""What each candidate would cost in output error: the record between sensitivity and planning."""
+"""What each candidate would do to the outputs: the record between sensitivity and planning (convprof.damage/1)."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
 from convprof.records.convs import Rank
+
+Measure = Literal["layer-error", "relative-l2", "kl"]
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -22,8 +26,27 @@ class Candidate(msgspec.Struct, frozen=True):
     error: float
 
 
+class Sensitivity(msgspec.Struct, frozen=True):
+    """How far the model's outputs move where one layer alone has the error of one of its candidates.
+
+    `error` is that candidate's, `damage` the outputs' in the measure of `Damage`.
+    """
+
+    name: str
+    form: str
+    rank: Rank
+    error: float
+    damage: float
+
+
 class Damage(msgspec.Struct, frozen=True):
-    """All candidates of all layers, and whether their errors were measured on data or read off the weights."""
+    """All candidates of all layers, and whether their errors were measured on data or read off the weights.
+
+    `measure` says what a sum of damages means: of layers' own errors where no output was looked at, otherwise of the
+    outputs' relative squared error or, for classifiers, their Kullback-Leibler divergence in nats.
+    """
 
     candidates: tuple[Candidate, ...]
     data_aware: bool
+    sensitivities: tuple[Sensitivity, ...] = ()
+    measure: Measure = "layer-error"

@@ -1,0 +1,116 @@
+"""Open models: sessions whose failures are one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from convprof.errors import ModelError, UsageError
+from convprof.records.analysis import TensorSpec
+from convprof.runtime.library import Inference, SessionOptions, Value, ort
+
+Feeds = Mapping[str, NDArray[Any]]
+"""Arrays by the name of the input that they go to."""
+
+
+_SILENT = 4
+"""ORT's severity "fatal": what goes wrong reaches us as an exception, so nothing has to be printed."""
+
+_NUMPY_NAMES = {"float": "float32", "double": "float64", "string": "object"}
+"""ORT's names of element types where they differ from numpy's."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How models are run: `threads` within an operator (operators run one by one), `providers` by preference."""
+
+    threads: int = 1
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+
+
+class Session:
+    """An open model. `inputs` have numpy's dtype names and None for symbolic sizes; `outputs` are names in order."""
+
+    def __init__(self, inference: Inference, what: str) -> None:
+        self._inference = inference
+        self.what = what
+        self.inputs: tuple[TensorSpec, ...] = tuple(_spec(value, what) for value in inference.get_inputs())
+        self.outputs: tuple[str, ...] = tuple(_spec(value, what).name for value in inference.get_outputs())
+
+    def run(self, feeds: Feeds) -> dict[str, NDArray[Any]]:
+        """Compute all outputs, by name, from one array an input, of the dtypes and shapes of `inputs`.
+
+        Raises ModelError where onnxruntime refuses the feeds or fails; the reason is its own first line.
+        """
+        try:
+            values = self._inference.run(None, dict(feeds))
+        except Exception as error:  # ORT's exceptions share no other base
+            raise ModelError(
+                self.what, _first_line(error), "check the names, dtypes and shapes of the inputs"
+            ) from error
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def open_session(model: bytes | Path, options: RunOptions = RunOptions(), *, what: str | None = None) -> Session:
+    """Open a serialised model, or a file by its path, so that external data beside it is found.
+
+    `what` names the model in errors; without it the path does.
+
+    Raises UsageError where `options` ask for a provider that is not there or for less than one thread, and
+    ModelError where onnxruntime cannot load the model, or an input or output of it is not a tensor.
+    """
+    name = what or (str(model) if isinstance(model, Path) else "model")
+    return Session(open_inference(model, options, session_options(options), name), name)
+
+
+def _spec(value: Value, what: str) -> TensorSpec:
+    """Describe a graph input or output; refuse what is no tensor."""
+    tensor = re.fullmatch(r"tensor\((\w+)\)", value.type)
+    if tensor is None:
+        raise ModelError(what, f"{value.name!r} is a {value.type}, not a tensor", "cut the model off before it")
+    dtype = _NUMPY_NAMES.get(tensor[1], tensor[1])
+    return TensorSpec(value.name, dtype, tuple(size if isinstance(size, int) else None for size in value.shape))
+
+
+def session_options(options: RunOptions) -> SessionOptions:
+    """ORT's options for ours."""
+    if options.threads < 1:
+        raise UsageError("threads", f"{options.threads} threads cannot run anything", "ask for 1 or more")
+    made = ort().SessionOptions()
+    made.intra_op_num_threads = options.threads
+    made.inter_op_num_threads = 1
+    made.log_severity_level = _SILENT
+    # The threads of a session that has just run would spin on, and take time from the one that runs next.
+    made.add_session_config_entry("session.force_spinning_stop", "1")
+    return made
+
+
+def open_inference(model: bytes | Path, options: RunOptions, session_options: SessionOptions, what: str) -> Inference:
+    """ORT's session, on exactly the providers asked for."""
+    available = ort().get_available_providers()
+    for provider in options.providers:
+        if provider not in available:
+            raise UsageError(
+                "provider", f"{provider} is not in this onnxruntime", f"available are: {', '.join(available)}"
+            )
+    try:
+        source = str(model) if isinstance(model, Path) else model
+        inference = ort().InferenceSession(source, session_options, providers=list(options.providers))
+    except Exception as error:  # ORT's exceptions share no other base
+        raise ModelError(what, _first_line(error), "check that it is a valid ONNX model") from error
+    # ORT falls back to the CPU without a word where a provider's libraries cannot be loaded.
+    for provider in options.providers:
+        if provider not in inference.get_providers():
+            raise UsageError("provider", f"{provider} did not start", "install the libraries that it needs")
+    return inference
+
+
+def _first_line(error: Exception) -> str:
+    """Why ORT failed: the first line of its message, without the number and name of the status."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", lines[0])
