@@ -1,0 +1,104 @@
+"""The verbs that look at models and change none: analyze, verify, bench, cost, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from convprof import (
+    analysis,
+    benchmarking,
+    costing,
+    execution,
+)
+from convprof.data import open_data
+from convprof.execution import Sizes
+from convprof.files import read_record
+from convprof.pipeline.opening import ONE_THREAD, open_model
+from convprof.pipeline.steps import compare
+from convprof.records.analysis import Analysis
+from convprof.records.benchmark import Benchmark
+from convprof.records.cost import Cost
+from convprof.records.fidelity import Fidelity
+from convprof.records.progress import Progress, silent
+from convprof.records.run import Run
+from convprof.reporting import render_run
+from convprof.runtime import RunOptions
+
+_REPORT = "report.json"
+
+
+def analyze(
+    model: str | Path,
+    *,
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    max_rank: int = 4,
+    progress: Progress = silent,
+) -> Analysis:
+    """Describe and count the model at `model`; `max_rank` ranks of each form are offered for every conv."""
+    opened, _ = open_model(Path(model), input_shapes, dims)
+    return analysis.analyze(opened, max_rank=max_rank, progress=progress)
+
+
+def verify(
+    model: str | Path,
+    converted: str | Path,
+    data: str,
+    *,
+    labels: str | None = None,
+    metric: str | None = None,
+    preprocess: str | None = None,
+    options: RunOptions = ONE_THREAD,
+    progress: Progress = silent,
+) -> Fidelity:
+    """Compare two models on data: every output, and with labels the metric before and after."""
+    loaded = execution.load(Path(model))
+    batches = open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
+    before = execution.settle(loaded, {}, {}, batches.shapes)
+    return compare(before, Path(model), Path(converted), batches, metric, options, progress)
+
+
+def bench(
+    models: Sequence[str | Path],
+    *,
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    warmup: int = 5,
+    iterations: int | None = 100,
+    duration: float | None = None,
+    options: RunOptions = ONE_THREAD,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Benchmark:
+    """Time the models interleaved in one process, on random inputs, and compare the first with every other."""
+    opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
+    return benchmarking.measure(
+        [(Path(model.file.path), model.file.sha256) for model in opened],
+        [execution.example_feeds(model.inputs, seed) for model in opened],
+        options=options,
+        warmup=warmup,
+        iterations=iterations,
+        duration=duration,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def cost(
+    input_shape: Sequence[int],
+    kernel: Sequence[int],
+    filters: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    rank: int = 1,
+) -> Cost:
+    """MACs and parameters of a conv on an input of (height, width, channels), dense and separable; no model needed."""
+    return costing.cost(input_shape, kernel, filters, stride=stride, padding=padding, dilation=dilation, rank=rank)
+
+
+def report(run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120) -> str:
+    """The run in `run_dir` as text in one of `convprof.reporting.RUN_FORMATS`; colour and width are the terminal's."""
+    return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)
