@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from convprof.pipeline import bench as bench
     from convprof.pipeline import cost as cost
     from convprof.pipeline import optimize as optimize
+    from convprof.pipeline import plan as plan
+    from convprof.pipeline import probe as probe
     from convprof.pipeline import report as report
     from convprof.pipeline import rewrite as rewrite
     from convprof.pipeline import verify as verify
+    from convprof.records.plan import Budget as Budget
 
-_VERBS = ("analyze", "bench", "cost", "optimize", "report", "rewrite", "verify")
+_VERBS = ("analyze", "bench", "cost", "optimize", "plan", "probe", "report", "rewrite", "verify")
 
-__all__ = ["ConvprofError", "__version__", *_VERBS]
+__all__ = ["Budget", "ConvprofError", "__version__", *_VERBS]
 
 
 def __getattr__(name: str) -> object:
@@ -35,4 +38,8 @@ def __getattr__(name: str) -> object:
         from convprof.errors import ConvprofError
 
         return ConvprofError
+    if name == "Budget":
+        from convprof.records.plan import Budget
+
+        return Budget
     raise AttributeError(f"module 'convprof' has no attribute {name!r}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
+from convprof.errors import PlanError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark, Comparison
 from convprof.records.fidelity import Fidelity, MetricChange
+from convprof.records.plan import Budget
 from convprof.records.run import RunVerdict
 
 # The largest loss that still counts as "as good": 1 point of a share, 0.5 dB, 1 % of any other metric.
@@ -41,6 +46,53 @@ def judge(before: Analysis, after: Analysis, fidelity: Fidelity | None, benchmar
         metric_change=change,
         size_change=after.totals.parameters / max(before.totals.parameters, 1) - 1,
     )
+
+
+def within(fidelity: Fidelity, budget: Budget) -> tuple[Budget, float, bool]:
+    """Whether the outputs are within the budget's max_drop or min_sqnr, or else within what the verdict allows.
+
+    Returns the budget with that limit in it, the loss (or the ratio in dB) that it limits, and the answer. Raises
+    PlanError for a max_drop where there is neither a metric nor a classifier's output.
+    """
+    asked = budget if budget.max_drop is not None or budget.min_sqnr is not None else _tolerated(fidelity, budget)
+    finite = all(output.finite for output in fidelity.outputs)
+    if asked.min_sqnr is not None:
+        ratio = _worst_sqnr(fidelity)
+        enough = finite and ratio >= asked.min_sqnr
+        if asked.max_drop is None or not enough:
+            return asked, ratio, enough
+    loss = _loss(fidelity)
+    return asked, loss, finite and loss <= (asked.max_drop or 0.0)
+
+
+def _tolerated(fidelity: Fidelity, budget: Budget) -> Budget:
+    """The budget with the largest loss that still makes a converted model worth having."""
+    metric = fidelity.metric
+    if metric is not None and metric.name != "agreement":
+        if metric.name in _SHARE_METRICS:
+            return replace(budget, max_drop=100 * _LARGEST_SHARE_LOSS)
+        if metric.name == "psnr":
+            return replace(budget, max_drop=_LARGEST_DECIBEL_LOSS)
+        return replace(budget, max_drop=_LARGEST_RELATIVE_LOSS * abs(metric.before))
+    if any(output.top1_agreement is not None for output in fidelity.outputs):
+        return replace(budget, max_drop=100 * (1 - _LEAST_AGREEMENT))
+    return replace(budget, min_sqnr=_LEAST_SQNR_DB)
+
+
+def _loss(fidelity: Fidelity) -> float:
+    """The metric's loss, in points for shares; without a metric the share of samples that got another class."""
+    metric = fidelity.metric
+    if metric is not None and metric.name != "agreement":
+        return -metric.difference * (100 if metric.name in _SHARE_METRICS else 1)
+    agreements = [output.top1_agreement for output in fidelity.outputs if output.top1_agreement is not None]
+    if not agreements:
+        raise PlanError("--max-drop", "there is no metric to drop", "give --labels or --metric, or use --min-sqnr")
+    return 100 * (1 - min(agreements))
+
+
+def _worst_sqnr(fidelity: Fidelity) -> float:
+    """Of all outputs, in dB; infinite where all are equal."""
+    return min((output.sqnr_db for output in fidelity.outputs if output.sqnr_db is not None), default=math.inf)
 
 
 def _speed(comparison: Comparison) -> str:

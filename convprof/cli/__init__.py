@@ -21,6 +21,8 @@ DONE, NO, BAD, INTERRUPTED = 0, 1, 2, 130
 _COMMANDS = {
     "analyze": "What a model holds and costs, and which convolutions could be replaced.",
     "optimize": "Analyse, plan, fit, rewrite, verify, bench and report: the whole way.",
+    "plan": "Choose what becomes of each convolution within a budget, by measured time.",
+    "probe": "Pack what another machine needs to price a model's candidates.",
     "rewrite": "Replace convolutions by a plan, or by one form at one rank.",
     "verify": "Compare a model and its converted twin on data.",
     "bench": "Time models against each other.",

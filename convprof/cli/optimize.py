@@ -9,16 +9,18 @@ import click
 
 from convprof.cli import console
 from convprof.cli.options import (
-    FORMS,
     MODEL,
+    budget_options,
     calibration_option,
+    choice_options,
     fit_options,
-    number,
+    judging_options,
     only_skip_options,
     preprocess_option,
     quiet_option,
     read_bytes,
     read_dims,
+    read_latency,
     read_shapes,
     run_options,
     seed_option,
@@ -28,8 +30,8 @@ from convprof.cli.options import (
 _EXAMPLES = """\b
 Examples:
   convprof optimize model.onnx --calibration inputs.npz -o run
-  convprof optimize model.onnx --calibration pictures/ --preprocess imagenet,size=224 --target-macs 0.4 -o run
-  convprof optimize model.onnx --calibration calib.npz --eval test.npz --labels y --preprocess unit -o run
+  convprof optimize model.onnx --calibration pictures/ --preprocess imagenet,size=224 --target-latency 0.4 -o run
+  convprof optimize model.onnx --calibration calib.npz --eval test.npz --labels y --max-drop 0.5 -o run
 \b
 Exit code 1 means: done, and the result is not worth having; the report says why.
 """
@@ -38,26 +40,10 @@ Exit code 1 means: done, and the result is not worth having; the report says why
 @click.command("optimize", epilog=_EXAMPLES)
 @MODEL
 @calibration_option
-@click.option("--eval", "evaluation", metavar="DATA", help="Inputs to judge the result on.")
-@click.option("--labels", metavar="NAME", help="Array of the --eval data that holds the labels, or a .npy file.")
-@click.option("--metric", help="top1, agreement, psnr or module:function; by default what fits the labels.")
+@judging_options
 @preprocess_option
-@click.option(
-    "--target-macs",
-    default=0.5,
-    show_default=True,
-    callback=number,
-    type=click.FloatRange(min=0, max=1, min_open=True),
-    help="Budget: a share of the model's MACs.",
-)
-@click.option(
-    "--form",
-    "forms",
-    multiple=True,
-    default=("depthwise-pointwise",),
-    show_default=True,
-    help=f"A form that may be used: {FORMS}; repeatable.",
-)
+@budget_options
+@choice_options
 @only_skip_options
 @shape_options
 @click.option(
@@ -75,8 +61,15 @@ def command(
     labels: str | None,
     metric: str | None,
     preprocess: str | None,
-    target_macs: float,
+    target_latency: str | None,
+    target_macs: float | None,
+    target_params: float | None,
+    max_drop: float | None,
+    min_sqnr: float | None,
     forms: tuple[str, ...],
+    latency_table: str | None,
+    sweep: bool,
+    measure: bool,
     only: tuple[str, ...],
     skip: tuple[str, ...],
     input_shapes: tuple[str, ...],
@@ -90,10 +83,15 @@ def command(
     output: str,
     quiet: bool,
 ) -> int:
-    """Make MODEL cheaper: plan within the budget, fit, rewrite, verify, bench, and leave a report in RUN_DIR."""
+    """Make MODEL cheaper: price, plan, fit, rewrite, verify, bench, and leave a report in RUN_DIR.
+
+    Without a target it searches for the fastest result that loses no more than the verdict allows.
+    """
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
     held = read_bytes(memory, f"--memory {memory!r}")
+    share, milliseconds = read_latency(target_latency)
     import convprof
+    from convprof.records.plan import Budget
     from convprof.reporting import render_run
     from convprof.runtime import RunOptions
 
@@ -105,8 +103,11 @@ def command(
         labels=labels,
         metric=metric,
         preprocess=preprocess,
-        target_macs=target_macs,
+        budget=Budget(target_macs, target_params, share, milliseconds, max_drop, min_sqnr),
         forms=forms,
+        latency_table=latency_table,
+        sweep=sweep,
+        measure=measure,
         only=only,
         skip=skip,
         input_shapes=shapes,

@@ -17,6 +17,15 @@ FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise
 """Read by people; tests hold it against the table of forms, whose import would cost every start."""
 MODEL = click.argument("model", type=click.Path())
 
+
+def number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse NaN, which click's ranges let pass."""
+    if value is not None and value != value:
+        raise click.BadParameter("it is not a number.", context, parameter)
+    return value
+
+
+_SHARE = click.FloatRange(min=0, max=1, min_open=True)
 _SHAPES = (
     click.option(
         "--input-shape",
@@ -54,6 +63,49 @@ _OUTPUT = (
 _ONLY_SKIP = (
     click.option("--only", multiple=True, metavar="NAME", help="Convert this layer and no others; repeatable."),
     click.option("--skip", multiple=True, metavar="NAME", help="Leave this layer as it is; repeatable."),
+)
+_BUDGET = (
+    click.option(
+        "--target-latency",
+        metavar="TIME",
+        help="Most time an inference may take: a share of the model's, as 0.5 or 50%, or milliseconds, as 12ms.",
+    ),
+    click.option("--target-macs", type=_SHARE, callback=number, help="Most MACs: a share of the model's."),
+    click.option("--target-params", type=_SHARE, callback=number, help="Most parameters: a share of the model's."),
+    click.option(
+        "--max-drop",
+        type=click.FloatRange(min=0),
+        callback=number,
+        help="The fastest plan that loses no more of the metric: points of top1 or agreement, dB of psnr, else its unit.",
+    ),
+    click.option(
+        "--min-sqnr",
+        type=float,
+        callback=number,
+        help="The fastest plan whose outputs stand so many dB above their error.",
+    ),
+)
+_CHOICE = (
+    click.option(
+        "--form",
+        "forms",
+        multiple=True,
+        metavar="FORM",
+        help=f"A form that may be used: {FORMS}; repeatable; all of them by default.",
+    ),
+    click.option(
+        "--latency-table",
+        type=click.Path(),
+        metavar="FILE",
+        help="Prices of another machine, as `convprof probe` has them measured there.",
+    ),
+    click.option("--sweep", is_flag=True, help="Also eight plans from gentle to harsh."),
+    click.option("--measure", is_flag=True, help="With --sweep: fit, time and compare every one of them."),
+)
+_JUDGING = (
+    click.option("--eval", "evaluation", metavar="DATA", help="Inputs to judge the result on."),
+    click.option("--labels", metavar="NAME", help="Array of the --eval data that holds the labels, or a .npy file."),
+    click.option("--metric", help="top1, agreement, psnr or module:function; by default what fits the labels."),
 )
 _QUIET = (click.option("-q", "--quiet", is_flag=True, help="No progress and no notices."),)
 _SEED = (
@@ -98,13 +150,6 @@ def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     return add
 
 
-def number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse NaN, which click's ranges let pass."""
-    if value is not None and value != value:
-        raise click.BadParameter("it is not a number.", context, parameter)
-    return value
-
-
 shape_options = _with(_SHAPES)
 run_options = _with(_RUN)
 output_options = _with(_OUTPUT)
@@ -114,6 +159,9 @@ seed_option = _with(_SEED)
 preprocess_option = _with(_PREPROCESS)
 fit_options = _with(_FIT)
 calibration_option = _with(_CALIBRATION)
+budget_options = _with(_BUDGET)
+choice_options = _with(_CHOICE)
+judging_options = _with(_JUDGING)
 
 
 def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -146,6 +194,22 @@ def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
             raise UsageError(f"--dim {text!r}", "it is a name and one size", "write NAME=SIZE, as N=1")
         dims[name] = sizes[0]
     return dims
+
+
+def read_latency(text: str | None) -> tuple[float | None, float | None]:
+    """A target as a share, from 0.5 or 50%, or in ms, from 12ms or 0.1s; raises UsageError for anything else."""
+    if text is None:
+        return None, None
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(%|ms|s)?", text.strip().lower(), re.ASCII)
+    value = float(found[1]) if found else 0.0
+    unit = found[2] if found else None
+    if value <= 0 or (unit is None and value > 1) or (unit == "%" and value > 100):
+        raise UsageError(
+            f"--target-latency {text!r}", "it is a share of the model's time, or a time", "write 0.5, 50% or 12ms"
+        )
+    if unit in ("ms", "s"):
+        return None, value * (1000 if unit == "s" else 1)
+    return value / (100 if unit == "%" else 1), None
 
 
 def read_bytes(text: str, what: str) -> int:

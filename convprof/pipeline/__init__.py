@@ -11,3 +11,5 @@ from convprof.pipeline.looking import cost as cost
 from convprof.pipeline.looking import report as report
 from convprof.pipeline.looking import verify as verify
 from convprof.pipeline.optimizing import optimize as optimize
+from convprof.pipeline.planned import plan as plan
+from convprof.pipeline.planned import probe as probe

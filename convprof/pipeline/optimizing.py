@@ -6,36 +6,39 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
 from convprof import (
     analysis,
     benchmarking,
-    execution,
     fitting,
     judgement,
     layering,
     notices,
     planning,
     rewriting,
-    sensitivity,
 )
 from convprof._version import __version__
 from convprof.execution import Sizes
 from convprof.files import keep_apart, staged, write_text
-from convprof.holding import DEFAULT_BUDGET, Store
+from convprof.forms import FORMS
+from convprof.holding import DEFAULT_BUDGET
+from convprof.pipeline.deciding import carried_out, decide, planning_record, usual, with_front
+from convprof.pipeline.job import Job
 from convprof.pipeline.opening import ONE_THREAD, judged_on, open_to_fit
-from convprof.pipeline.steps import Watch, compare, fit, summaries
+from convprof.pipeline.proposing import choices
+from convprof.pipeline.steps import Watch, summaries
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.files import encode
+from convprof.records.plan import Budget
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
 from convprof.reporting import render_run
 from convprof.runtime import RunOptions
 
-DEFAULT_FORMS = ("depthwise-pointwise",)
 _MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
 
 
@@ -48,8 +51,11 @@ def optimize(
     labels: str | None = None,
     metric: str | None = None,
     preprocess: str | None = None,
-    target_macs: float = 0.5,
-    forms: Sequence[str] = DEFAULT_FORMS,
+    budget: Budget = Budget(),
+    forms: Sequence[str] = (),
+    latency_table: str | Path | None = None,
+    sweep: bool = False,
+    measure: bool = False,
     only: Collection[str] = (),
     skip: Collection[str] = (),
     input_shapes: Sizes | None = None,
@@ -63,46 +69,47 @@ def optimize(
     progress: Progress = silent,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Run:
-    """Analyse, plan, fit, rewrite, verify, bench and report; leave the new model and its papers in `run_dir`.
+    """Analyse, price, plan, fit, rewrite, verify, bench and report; leave the new model and its papers in `run_dir`.
 
-    `memory` and `resume` are as in `rewrite`; the layers of a fit that was cut short lie in `run_dir`.fit.
+    Without a budget the plan is the fastest whose loss the verdict allows. Prices and damages are kept in `run_dir`:
+    another budget starts from there. `memory` and `resume` are as in `rewrite`; the layers of a fit that was cut short
+    lie in `run_dir`.fit. `sweep` adds a row of plans from gentle to harsh, `measure` what each of them comes to.
     """
     final = Path(run_dir)
     keep_apart(final / _MODEL, [Path(model)])
     with ExitStack() as ends, staged(final) as folder:
         watch = Watch(timer)
+        scratch = Path(ends.enter_context(TemporaryDirectory(prefix=".work-", dir=folder)))
         opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
         judged = judged_on(opened, batches, evaluation, labels, preprocess, seed)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
-        watch.stage("analyze")
         convs = planning.select(before, only, skip)
-        planning.require_reachable(before, convs, forms, target_macs)
-        names = {conv.name for conv in convs}
-        surveyed = rewriting.fold(opened, names)
-        with Store(memory, folder) as store:
-            damage = sensitivity.survey(
-                surveyed, names, forms, batches, options=options, seed=seed, store=store, progress=progress
-            )
-        watch.stage("survey", batches)
-        plan = planning.solve(before, convs, damage, target_macs)
+        watch.stage("analyze")
+        job = Job(
+            opened, before, convs, batches, judged, metric, options, seed, memory, final, scratch, progress, timer
+        )
+        asked = usual(job, budget)
+        choice, damage = choices(
+            job, forms or tuple(FORMS), asked, None if latency_table is None else Path(latency_table)
+        )
+        watch.stage("price and survey", batches)
+        decision = decide(job, choice, asked)
+        if sweep:
+            decision = with_front(job, choice, decision, measure)
+        plan = decision.plan
         watch.stage("plan")
         prepared = rewriting.prepare(opened, plan)
         kept = ends.enter_context(fitting.keep(final, prepared, plan, batches, options, seed, resume))
-        fitted = fit(prepared, plan, batches, options, seed, Store(memory, folder), kept, progress)
-        watch.stage("fit", batches)
-        written = rewriting.rewrite(prepared, plan, fitted, folder / _MODEL)
-        after = analysis.analyze(written, max_rank=0)
-        watch.stage("rewrite")
-        fidelity = None
-        if judged is not None:
-            fidelity = compare(opened, Path(model), folder / _MODEL, judged, metric, options, progress)
-        watch.stage("verify", judged, fidelity.metric.after if fidelity and fidelity.metric else None)
-        feeds = execution.first_feeds(opened, batches, seed)
-        pair = [(Path(each.file.path), each.file.sha256) for each in (opened, written)]
+        done = carried_out(job, decision, folder / _MODEL, kept)
+        after = analysis.analyze(done.written, max_rank=0)
+        fidelity = done.fidelity
+        watch.stage("fit and verify", batches, fidelity.metric.after if fidelity and fidelity.metric else None)
+        feeds = job.feeds()
+        pair = [(Path(each.file.path), each.file.sha256) for each in (opened, done.written)]
         benchmark = benchmarking.measure(
             pair, [feeds, feeds], options=options, iterations=iterations, seed=seed, progress=progress
         )
-        benchmark = layering.profile(benchmark, (opened, written), before, feeds, options)
+        benchmark = layering.profile(benchmark, (opened, done.written), before, feeds, options)
         watch.stage("bench")
         run = Run(
             schema="convprof.run/1",
@@ -111,7 +118,7 @@ def optimize(
             analysis=before,
             analysis_after=_at(after, final / _MODEL),
             plan=plan,
-            fits=summaries(fitted),
+            fits=summaries(done.fitted),
             layers=layering.changes(before, after, benchmark),
             fidelity=fidelity,
             benchmark=_renamed(benchmark, final / _MODEL),
@@ -120,8 +127,10 @@ def optimize(
             notices=(
                 *notices.of_fit(opened, batches, preprocess),
                 *notices.of_judging(batches, evaluation, labels),
+                *decision.remarks,
                 *kept.notices,
             ),
+            planning=planning_record(decision, choice, damage.measure, command),
         )
         write_text(folder / _PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from convprof.records.analysis import TensorSpec
 from convprof.records.convs import Rank
 
 Measure = Literal["layer-error", "relative-l2", "kl"]
@@ -50,3 +51,14 @@ class Damage(msgspec.Struct, frozen=True):
     data_aware: bool
     sensitivities: tuple[Sensitivity, ...] = ()
     measure: Measure = "layer-error"
+
+
+class KeptDamage(msgspec.Struct, frozen=True):
+    """Damages on disk, and what they were found with: the model's sha256, its inputs, the data and the seed."""
+
+    schema: Literal["convprof.damage/1"]
+    model: str
+    inputs: tuple[TensorSpec, ...]
+    data: str
+    seed: int
+    damage: Damage

@@ -11,6 +11,8 @@ from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
+from convprof.records.planning import Planning
+from convprof.records.prices import LatencyTable
 from convprof.records.run import Run
 
 T = TypeVar("T")
@@ -18,6 +20,8 @@ T = TypeVar("T")
 FORMATS: dict[str, type[msgspec.Struct]] = {
     "analysis": Analysis,
     "plan": Plan,
+    "planning": Planning,
+    "latency": LatencyTable,
     "fidelity": Fidelity,
     "benchmark": Benchmark,
     "run": Run,

@@ -33,21 +33,47 @@ class KeptLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the plan was asked to meet; `target_macs` is a share of the dense model's MACs."""
+    """What the plan was asked to meet.
+
+    `target_macs`, `target_params` and `target_latency` are shares of the dense model's, `target_latency_ms` is
+    milliseconds an inference. `max_drop` is the largest loss of the metric, in points for shares (top1, agreement), in
+    dB for psnr, in its own unit otherwise; `min_sqnr` is in dB, of the worst output.
+    """
 
     target_macs: float | None = None
+    target_params: float | None = None
+    target_latency: float | None = None
+    target_latency_ms: float | None = None
+    max_drop: float | None = None
+    min_sqnr: float | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the planner expects of the rewritten model; None where it does not know.
 
-    `damage` is the sum over the replaced layers of the relative squared error of their outputs.
+    `latency` is a share of the dense model's. `damage` is the sum over the replaced layers, in the measure that
+    `convprof.records.damage.Damage` names; the solver found no plan better than by the share `gap` of it.
     """
 
     macs: int | None = None
     parameters: int | None = None
     latency_ms: float | None = None
+    latency: float | None = None
     damage: float | None = None
+    gap: float | None = None
+
+
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The time of the plan's own graph, with placeholders for its weights, interleaved with the dense model.
+
+    `latency` is its share of the dense model's time, `interval` encloses that share with 95 %.
+    """
+
+    latency_ms: float
+    dense_ms: float
+    latency: float
+    interval: tuple[float, float]
+    rounds: int
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,3 +85,4 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept: tuple[KeptLayer, ...] = ()
     budget: Budget = Budget()
     predicted: Prediction = Prediction()
+    measured: Measured | None = None

@@ -11,6 +11,7 @@ from convprof.records.benchmark import Benchmark
 from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
+from convprof.records.planning import Planning
 from convprof.records.remarks import Remark
 
 
@@ -79,6 +80,7 @@ class Run(msgspec.Struct, frozen=True):
     stages: tuple[Stage, ...]
     verdict: RunVerdict
     notices: tuple[Remark, ...] = ()
+    planning: Planning | None = None
 
 
 class Rewriting(msgspec.Struct, frozen=True):
