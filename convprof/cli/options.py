@@ -76,7 +76,7 @@ _BUDGET = (
         "--max-drop",
         type=click.FloatRange(min=0),
         callback=number,
-        help="The fastest plan that loses no more of the metric: points of top1 or agreement, dB of psnr, else its unit.",
+        help="The fastest plan that loses no more of the metric: points of top1 or agreement, dB of psnr.",
     ),
     click.option(
         "--min-sqnr",

@@ -24,6 +24,7 @@ from convprof.records.plan import Budget, Plan
 from convprof.records.planning import FrontPoint, Planning, Round
 from convprof.records.remarks import Remark
 
+NO_BUDGET = Budget()
 _SWEEP = 8
 _USUAL_MACS = 0.5
 _NO_FASTER = Remark("nothing-faster", "no conv has a candidate that is measurably faster than itself: nothing to gain")
@@ -43,19 +44,19 @@ class Decision:
 
 def usual(job: Job, budget: Budget) -> Budget:
     """The budget; half of the MACs where none is given and there is nothing to judge a loss on."""
-    return Budget(target_macs=_USUAL_MACS) if budget == Budget() and job.judged is None else budget
+    return Budget(target_macs=_USUAL_MACS) if budget == NO_BUDGET and job.judged is None else budget
 
 
 def decide(job: Job, choice: Choice, budget: Budget) -> Decision:
     """The plan for the budget; without one the fastest whose loss the verdict allows."""
     if not any(choice.offers.by_layer.values()):
-        return Decision(planning.solve(choice, Budget()), remarks=(_NO_FASTER,))
+        return Decision(planning.solve(choice, NO_BUDGET), remarks=(_NO_FASTER,))
     if not _searches(budget):
         plan, remarks = accepted(job, choice, budget)
         return Decision(plan, remarks=remarks)
     found = search(job, choice, budget)
     if found.best is None:
-        return Decision(planning.solve(choice, Budget()), remarks=(_NO_FASTER,))
+        return Decision(planning.solve(choice, NO_BUDGET), remarks=(_NO_FASTER,))
     plan = msgspec.structs.replace(found.best.plan, budget=found.budget)
     remarks = () if found.good else (_NONE_GOOD,)
     return Decision(plan, replace(found.best, plan=plan), found.rounds, found.front, remarks)
@@ -106,7 +107,7 @@ def _worth_it(decision: Decision) -> bool:
 
 def _searches(budget: Budget) -> bool:
     """Whether plans must be tried: a loss is named, or nothing at all."""
-    return budget.max_drop is not None or budget.min_sqnr is not None or budget == Budget()
+    return budget.max_drop is not None or budget.min_sqnr is not None or budget == NO_BUDGET
 
 
 def _measured(job: Job, plan: Plan) -> FrontPoint:

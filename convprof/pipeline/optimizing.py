@@ -25,7 +25,7 @@ from convprof.execution import Sizes
 from convprof.files import keep_apart, staged, write_text
 from convprof.forms import FORMS
 from convprof.holding import DEFAULT_BUDGET
-from convprof.pipeline.deciding import carried_out, decide, planning_record, usual, with_front
+from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_record, usual, with_front
 from convprof.pipeline.job import Job
 from convprof.pipeline.opening import ONE_THREAD, judged_on, open_to_fit
 from convprof.pipeline.proposing import choices
@@ -51,7 +51,7 @@ def optimize(
     labels: str | None = None,
     metric: str | None = None,
     preprocess: str | None = None,
-    budget: Budget = Budget(),
+    budget: Budget = NO_BUDGET,
     forms: Sequence[str] = (),
     latency_table: str | Path | None = None,
     sweep: bool = False,

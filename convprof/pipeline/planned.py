@@ -14,7 +14,7 @@ from convprof.execution import Sizes
 from convprof.files import read_record, staged, write_text
 from convprof.forms import FORMS
 from convprof.holding import DEFAULT_BUDGET
-from convprof.pipeline.deciding import Decision, decide, planning_record, usual, with_front
+from convprof.pipeline.deciding import NO_BUDGET, Decision, decide, planning_record, usual, with_front
 from convprof.pipeline.job import Job
 from convprof.pipeline.opening import ONE_THREAD, judged_on, open_model, open_to_fit
 from convprof.pipeline.proposing import choices, measured
@@ -37,7 +37,7 @@ def plan(
     labels: str | None = None,
     metric: str | None = None,
     preprocess: str | None = None,
-    budget: Budget = Budget(),
+    budget: Budget = NO_BUDGET,
     edited: str | Path | None = None,
     forms: Sequence[str] = (),
     latency_table: str | Path | None = None,

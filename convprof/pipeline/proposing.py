@@ -33,7 +33,7 @@ def asks_for_time(budget: Budget) -> bool:
     return any(each is not None for each in time) or all(each is None for each in cost)
 
 
-def choices(job: Job, forms: Collection[str], budget: Budget, table: Path | None) -> tuple[Choice, Damage]:
+def choices(job: Job, forms: Collection[str], budget: Budget, table: str | Path | None) -> tuple[Choice, Damage]:
     """All that plans are chosen from; raises PlanError for a budget out of reach before the damage is found out."""
     prices = _prices(job, forms, table) if asks_for_time(budget) else None
     offers = planning.offers(job.convs, forms, prices)
@@ -118,10 +118,10 @@ def _misses(plan: Plan, target: float) -> bool:
     return plan.measured is not None and plan.measured.interval[0] > target
 
 
-def _prices(job: Job, forms: Collection[str], table: Path | None) -> LatencyTable:
+def _prices(job: Job, forms: Collection[str], table: str | Path | None) -> LatencyTable:
     """The user's table; else the one kept in the folder if it fits; else new prices, which are kept there."""
     if table is not None:
-        return pricing.read(table, job.opened)
+        return pricing.read(Path(table), job.opened)
     kept = _kept(job.final / LATENCY, LatencyTable)
     if kept is not None and pricing.fits(kept, job.opened, job.convs, forms, job.options):
         return kept
