@@ -11,6 +11,7 @@ from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
+from convprof.records.prices import LatencyTable
 from convprof.records.run import Run
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "plan": Plan,
     "fidelity": Fidelity,
     "benchmark": Benchmark,
+    "latency": LatencyTable,
     "run": Run,
 }
 
