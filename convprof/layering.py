@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from convprof.graph import Model, layer_owners
+from convprof.graph import Model, layer_name, layer_owners
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.run import LayerChange
@@ -49,20 +49,7 @@ def changes(before: Analysis, after: Analysis, benchmark: Benchmark) -> tuple[La
     return tuple(found)
 
 
-def layer_name(node: str, layers: Collection[str]) -> str:
-    """Which of the original model's `layers` a node of a rewritten model belongs to, or its own name."""
-    parts = node.split("/convprof/")
-    # The original may have been rewritten before: what belongs to a layer then holds the mark more than once.
-    stems = ("/convprof/".join(parts[:count]) for count in range(len(parts), 0, -1))
-    return next((stem for stem in stems if stem in layers), node)
-
-
-def owners(model: Model, layers: Collection[str]) -> dict[str, str]:
-    """Which of the original model's `layers` owns each tensor that a runtime may name a node after."""
-    return {tensor: layer_name(name, layers) for tensor, name in layer_owners(model).items()}
-
-
 def _times(model: Model, layers: Sequence[str], feeds: Feeds, options: RunOptions) -> dict[str, float]:
-    """Median milliseconds by layer of the original, in `model`."""
+    """Milliseconds by layer of the original, in `model`."""
     nodes = profile_nodes(Path(model.file.path), feeds, options, _RUNS)
-    return layer_times(nodes, layers, owners(model, layers))
+    return layer_times(nodes, layers, layer_owners(model, layers))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,17 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 from convprof.errors import ModelError, UsageError
 from convprof.records.analysis import TensorSpec
-from convprof.runtime import RunOptions, environment, layer_times, library, open_session, profile_nodes, profiles
+from convprof.records.probes import KernelTimes
+from convprof.runtime import (
+    RunOptions,
+    environment,
+    layer_times,
+    library,
+    node_layers,
+    open_session,
+    probe,
+    profile_nodes,
+)
 
 HEAD = '<ir_version: 9, opset_import: ["": 17]>'
 
@@ -146,7 +157,7 @@ def test_the_times_of_fused_nodes_come_back_to_their_layers(tmp_path: Path, chan
     layers = layer_times(nodes, ["first", "second"], {"t0": "first", "t1": "first", "y": "second"})
     assert layers["first"] > 0
     assert layers["second"] > 0
-    assert sum(layers.values()) == pytest.approx(sum(nodes.values()))
+    assert sum(layers.values()) == pytest.approx(sum(node.ms[0] for node in nodes))
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -157,7 +168,7 @@ def test_the_times_of_a_branch_are_counted_once(tmp_path: Path) -> None:
                   else_branch = b () => (float[64] e) { e = Identity(x) }> }"""
     path.write_bytes(model(text))
     nodes = profile_nodes(path, {"x": np.ones(64, np.float32), "c": np.array(True)}, RunOptions(), runs=1)
-    assert list(nodes) == ["inside"]
+    assert [node.name for node in nodes] == ["inside"]
 
 
 def test_a_profile_needs_a_run() -> None:
@@ -165,16 +176,32 @@ def test_a_profile_needs_a_run() -> None:
         profile_nodes(Path("net.onnx"), {}, RunOptions(), runs=0)
 
 
-def test_times_are_medians_over_runs_of_the_sums_within_a_run() -> None:
-    def node(name: str, microseconds: int) -> dict[str, object]:
-        return {"cat": "Node", "name": f"{name}_kernel_time", "dur": microseconds, "args": {"op_name": "Conv"}}
+def event(name: str, microseconds: int, op: str = "Conv", **more: object) -> dict[str, object]:
+    args = {"op_name": op, "provider": "CPUExecutionProvider", **more}
+    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": microseconds, "args": args}
 
-    end = {"cat": "Session", "name": "model_run", "dur": 9}
+
+END = {"cat": "Session", "name": "model_run", "dur": 9}
+
+
+def test_times_are_means_over_runs_of_the_sums_within_a_run() -> None:
     before = {"cat": "Node", "name": "a_fence_before", "dur": 7, "args": {"op_name": "Conv"}}
-    trace = [before, node("a", 1000), node("a", 500), end, node("a", 3000), node("b", 300), end, node("a", 9000), end]
-    runs = list(profiles._times_of_runs(trace))
-    assert runs == [{"a": 1.5}, {"a": 3.0, "b": 0.3}, {"a": 9.0}]
-    assert profiles._median_times(runs) == {"a": 3.0, "b": 0.0}
+    warm = [event("a", 999_000), END]
+    trace = [*warm, before, event("a", 1000), event("a", 500), END, event("a", 3000), event("b", 300), END]
+    assert {node["name"]: node["ms"] for node in probe.nodes_of(trace, skipped=1)} == {"a": [2.25], "b": [0.15]}
+
+
+def test_the_fastest_and_the_slowest_fifth_of_the_runs_do_not_count() -> None:
+    trace = [each for time in (4, 4, 1, 5, 9000) for each in (event("a", time), END)]
+    assert probe.nodes_of(trace, skipped=0)[0]["ms"] == [pytest.approx(13 / 3 / 1000)]
+
+
+def test_nodes_keep_the_order_of_the_run_and_the_shapes_that_they_move() -> None:
+    moved = {"input_type_shape": [{"float": [1, 8]}, {"int64": [2]}], "output_type_shape": [{"float": [8]}]}
+    nodes = probe.nodes_of([event("b", 1, "Reshape", **moved), event("a", 2), END], skipped=0)
+    assert [node["name"] for node in nodes] == ["b", "a"]
+    assert (nodes[0]["op"], nodes[0]["reads"], nodes[0]["writes"]) == ("Reshape", [[1, 8], [2]], [[8]])
+    assert (nodes[1]["reads"], nodes[1]["provider"]) == ([], "CPUExecutionProvider")
 
 
 @pytest.mark.parametrize(
@@ -198,5 +225,77 @@ def test_times_are_medians_over_runs_of_the_sums_within_a_run() -> None:
 )
 def test_a_node_belongs_to_the_layer_it_came_from(node: str, layer: str) -> None:
     layers = ["/a/Conv", "/a/Conv_1", "/a/Conv/convprof/0/pointwise", ""]
-    times = layer_times({node: 2.0}, layers, {"/a/Relu_output_0": "/a/Conv"})
+    times = layer_times([kernel(node)], layers, {"/a/Relu_output_0": "/a/Conv"})
     assert times == dict.fromkeys(layers, 0.0) | {layer: 2.0}
+
+
+def kernel(name: str, op: str = "Conv", reads: tuple[int, ...] = (), writes: tuple[int, ...] = ()) -> KernelTimes:
+    return KernelTimes(name, op, "CPUExecutionProvider", (reads,), (writes,), (2.0,))
+
+
+NARROW, WIDE = (1, 8, 4, 4), (1, 16, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "layers"),
+    [
+        # A reorder serves the one that wrote what it reads, however many lie between.
+        (
+            [kernel("a", "Conv", WIDE, NARROW), kernel("b", "Conv", WIDE, WIDE), kernel("r", "ReorderOutput", NARROW)],
+            ["a", "b", "a"],
+        ),
+        ([kernel("b", "Conv", WIDE, WIDE), kernel("r", "ReorderOutput", NARROW)], ["b", None]),
+        # The other way round it serves the one that will read what it writes.
+        (
+            [kernel("r", "ReorderInput", NARROW, NARROW), kernel("b", "Conv", WIDE), kernel("a", "Conv", NARROW)],
+            ["a", "b", "a"],
+        ),
+        ([kernel("a", "Conv", NARROW, NARROW), kernel("r", "ReorderInput", NARROW, NARROW)], ["a", None]),
+        # A pool is known to be no conv's, and so is what only serves it.
+        ([kernel("pool", "MaxPool", WIDE, NARROW), kernel("r", "ReorderOutput", NARROW)], ["", ""]),
+        # Two in a row look past each other.
+        (
+            [kernel("a", "Conv", WIDE, WIDE), kernel("r", "ReorderOutput", WIDE, WIDE), kernel("s", "Transpose", WIDE)],
+            ["a", "a", "a"],
+        ),
+        ([kernel("t", "Transpose", NARROW, WIDE), kernel("a", "Conv", WIDE)], ["a", "a"]),
+        # One node for the whole graph, as some providers have it, is nobody's.
+        ([kernel("whole_graph_0", "Engine", WIDE, NARROW)], [None]),
+    ],
+)
+def test_what_the_runtime_puts_in_serves_its_neighbour(nodes: list[KernelTimes], layers: list[str | None]) -> None:
+    assert node_layers(nodes, ["a", "b"], {"pool": ""}) == layers
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("CPUExecutionProvider", "CPUExecutionProvider", {}),
+        ("X:device_id=0", "X", {"device_id": "0"}),
+        ("X:a=1, path=C:/x=y", "X", {"a": "1", "path": "C:/x=y"}),
+        ("X:a=", "X", {"a": ""}),
+    ],
+)
+def test_providers_with_their_options(text: str, name: str, options: dict[str, str]) -> None:
+    assert probe.read_provider(text) == (name, options)
+
+
+@pytest.mark.parametrize("text", ["", ":a=1", "X:", "X:a", "X:=1", "X:a=1,", "X Y"])
+def test_what_is_no_provider(text: str) -> None:
+    with pytest.raises(UsageError, match="device_id=0"):
+        open_session(ADD, RunOptions(providers=(text,)))
+    with pytest.raises(ValueError, match="NAME:KEY=VALUE"):
+        probe.read_provider(text)
+
+
+def test_options_reach_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    load: Callable[..., object] = library.ort().InferenceSession
+
+    def watched(*arguments: object, providers: object) -> object:
+        seen.append(providers)
+        return load(*arguments, providers=providers)
+
+    monkeypatch.setattr(library.ort(), "InferenceSession", watched)
+    open_session(ADD, RunOptions(providers=("CPUExecutionProvider:arena_extend_strategy=kSameAsRequested",)))
+    assert seen == [[("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"})]]

@@ -46,7 +46,9 @@ _RUN = (
         multiple=True,
         default=("CPUExecutionProvider",),
         show_default=True,
-        help="Execution provider of ONNX Runtime, by preference.",
+        metavar="NAME[:KEY=VALUE,...]",
+        help="Execution provider of ONNX Runtime, by preference, with its options as in "
+        "CUDAExecutionProvider:device_id=0.",
     ),
 )
 _OUTPUT = (

@@ -8,6 +8,7 @@ outputs), `keeping` and `resuming` (a fit that goes on later).
 from convprof.fitting.keeping import KeptLayers
 from convprof.fitting.layers import factor, fit
 from convprof.fitting.levels import Level
+from convprof.fitting.plans import in_order
 from convprof.fitting.resuming import keep
 
-__all__ = ["KeptLayers", "Level", "factor", "fit", "keep"]
+__all__ = ["KeptLayers", "Level", "factor", "fit", "in_order", "keep"]

@@ -7,7 +7,8 @@ from convprof.graph.joins import Target, target_of
 from convprof.graph.loading import read
 from convprof.graph.model import Model, Program
 from convprof.graph.naming import Names
-from convprof.graph.owners import layer_owners
+from convprof.graph.owners import layer_name, layer_owners
+from convprof.graph.pool import Pool, he_like, save_disguised
 from convprof.graph.saving import save, serialized
 from convprof.graph.segments import Cutter, Segment
 from convprof.graph.shapes import bind_inputs, declared_inputs, infer, needs_probe, shape_probe
@@ -19,6 +20,7 @@ __all__ = [
     "Cutter",
     "Model",
     "Names",
+    "Pool",
     "Program",
     "Segment",
     "Target",
@@ -29,13 +31,16 @@ __all__ = [
     "declared_inputs",
     "find_convs",
     "fold_batch_norm",
+    "he_like",
     "infer",
+    "layer_name",
     "layer_owners",
     "measure_work",
     "needs_probe",
     "read",
     "replace_conv",
     "save",
+    "save_disguised",
     "serialized",
     "shape_probe",
     "target_of",

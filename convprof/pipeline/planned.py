@@ -110,6 +110,6 @@ def _edited(job: Job, choice: Choice, path: Path) -> Decision:
     wanted = read_record(path, Plan)
     if wanted.model.sha256 != job.opened.file.sha256:
         raise PlanError(str(path), f"it is a plan for {wanted.model.path}, another file", "plan for this model")
-    fitting.require_fit(rewriting.prepare(job.opened, wanted), wanted)
+    fitting.in_order(rewriting.prepare(job.opened, wanted), wanted)
     repriced = planning.repriced(choice, wanted)
     return Decision(measured(job, repriced) if wanted.layers and choice.prices else repriced)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from convprof import benchmarking, planning, pricing, rewriting, sensitivity
 from convprof.data import Batches
 from convprof.errors import DataError, PlanError
 from convprof.files import read_record, write_text
+from convprof.latency import dense_ms
 from convprof.pipeline.job import Job
 from convprof.planning import Choice, Offers
 from convprof.records.damage import Damage, KeptDamage
@@ -19,11 +21,11 @@ from convprof.records.files import encode
 from convprof.records.plan import Budget, Measured, Plan
 from convprof.records.prices import LatencyTable
 from convprof.records.remarks import Remark
+from convprof.runtime import environment
 
 _T = TypeVar("_T")
 LATENCY, _DAMAGE = "latency.json", "damage.json"
 _ROUNDS = 60
-_WARMUP = 5
 
 
 def asks_for_time(budget: Budget) -> bool:
@@ -36,7 +38,7 @@ def asks_for_time(budget: Budget) -> bool:
 def choices(job: Job, forms: Collection[str], budget: Budget, table: str | Path | None) -> tuple[Choice, Damage]:
     """All that plans are chosen from; raises PlanError for a budget out of reach before the damage is found out."""
     prices = _prices(job, forms, table) if asks_for_time(budget) else None
-    offers = planning.offers(job.convs, forms, prices)
+    offers = planning.offered(job.convs, forms, prices)
     planning.require_reachable(Choice(job.before, job.convs, offers, {}, prices), budget)
     damage = _damage(job, offers)
     return Choice(job.before, job.convs, offers, sensitivity.damages(damage), prices), damage
@@ -70,21 +72,18 @@ def accepted(job: Job, choice: Choice, budget: Budget) -> tuple[Plan, tuple[Rema
 
 def measured(job: Job, plan: Plan) -> Plan:
     """The plan with the time that its graph takes, weights apart, interleaved with the model as it is."""
-    path = job.folder / "candidate.onnx"
-    written = pricing.write(job.opened, plan.layers, path, job.seed)
-    pair = [(job.path, job.opened.file.sha256), (path, written.file.sha256)]
     feeds = job.feeds()
-    found = benchmarking.measure(
-        pair,
-        [feeds, feeds],
-        options=job.options,
-        warmup=_WARMUP,
-        iterations=_ROUNDS,
-        seed=job.seed,
-        timer=job.timer,
-        progress=job.progress,
-    )
-    path.unlink()
+    with TemporaryDirectory(prefix="stand-in-", dir=job.folder) as folder:
+        path = pricing.stand_in(job.opened, plan.layers, Path(folder))
+        found = benchmarking.measure(
+            [(job.path, job.opened.file.sha256), (path, "")],
+            [feeds, feeds],
+            options=job.options,
+            iterations=_ROUNDS,
+            seed=job.seed,
+            timer=job.timer,
+            progress=job.progress,
+        )
     dense, light = found.models
     (comparison,) = found.comparisons
     low, high = comparison.interval
@@ -102,14 +101,14 @@ def measured(job: Job, plan: Plan) -> Plan:
 
 def _measurable(job: Job, choice: Choice, plan: Plan) -> bool:
     """Whether the prices are of this machine, so that a measurement here can confirm them."""
-    here = pricing.environment(job.options)
+    here = environment(job.options)
     return bool(plan.layers) and choice.prices is not None and choice.prices.environment == here
 
 
 def _target(choice: Choice, budget: Budget) -> float | None:
     """The share of the dense model's time that was asked for."""
     if budget.target_latency_ms is not None and choice.prices is not None:
-        return budget.target_latency_ms / planning.dense_ms(choice.prices)
+        return budget.target_latency_ms / dense_ms(choice.prices)
     return budget.target_latency
 
 
@@ -127,6 +126,7 @@ def _prices(job: Job, forms: Collection[str], table: str | Path | None) -> Laten
         return kept
     found = pricing.price(
         job.opened,
+        job.before,
         job.convs,
         forms,
         job.feeds(),

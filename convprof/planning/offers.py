@@ -44,7 +44,7 @@ class Offers:
         return {name: tuple((each.form, each.rank) for each in offers) for name, offers in self.by_layer.items()}
 
 
-def offers(convs: Sequence[ConvReport], forms: Collection[str], prices: LatencyTable | None) -> Offers:
+def offered(convs: Sequence[ConvReport], forms: Collection[str], prices: LatencyTable | None) -> Offers:
     """All that `forms` offer for `convs`; raises PlanError for a form that does not exist."""
     for name in forms:
         known_form(name)

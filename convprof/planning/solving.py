@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
 from convprof.errors import PlanError
+from convprof.latency import dense_ms, predicted_ms
 from convprof.planning.knapsack import Knapsack, least_damage
 from convprof.planning.offers import Offer, Offers
 from convprof.planning.plans import decided, left_out
 from convprof.records.analysis import Analysis, ConvReport
 from convprof.records.convs import Rank
 from convprof.records.plan import Budget, Plan, PlannedLayer
-from convprof.records.prices import CandidatePrice, LatencyTable
+from convprof.records.prices import LatencyTable
 
 Damages = Mapping[tuple[str, str, Rank], float]
 """The damage of a candidate by its layer, form and rank."""
@@ -39,11 +41,6 @@ class Choice:
     prices: LatencyTable | None
 
 
-def dense_ms(prices: LatencyTable) -> float:
-    """Median time of the model as it is, end to end."""
-    return prices.probes[0].end_to_end.median
-
-
 def solve(choice: Choice, budget: Budget) -> Plan:
     """The choice with the least summed damage that meets the budget's targets.
 
@@ -59,7 +56,6 @@ def solve(choice: Choice, budget: Budget) -> Plan:
         choice,
         [PlannedLayer(each.name, each.form, each.rank, each.emission) for each in chosen],
         budget,
-        sum(each.milliseconds or 0.0 for each in chosen),
         sum(choice.damages[each.name, each.form, each.rank] for each in chosen),
         found.gap,
     )
@@ -93,14 +89,8 @@ def repriced(choice: Choice, plan: Plan) -> Plan:
 
     Time and damage are None where a layer is not among the candidates. The layers must fit the model.
     """
-    prices = {(each.name, each.form, each.rank, each.emission): each.time.median for each in _candidates(choice)}
-    dense = {each.name: each.time.median for each in choice.prices.layers} if choice.prices else {}
-    changes = [
-        prices.get((each.name, each.form, each.rank, each.emission), math.nan) - dense.get(each.name, math.nan)
-        for each in plan.layers
-    ]
     damages = [choice.damages.get((each.name, each.form, each.rank), math.nan) for each in plan.layers]
-    return _decided(choice, plan.layers, plan.budget, sum(changes), sum(damages), None)
+    return _decided(choice, plan.layers, plan.budget, sum(damages), None)
 
 
 @dataclass(frozen=True)
@@ -177,15 +167,15 @@ def _decided(
     choice: Choice,
     layers: Sequence[PlannedLayer],
     budget: Budget,
-    milliseconds: float,
     damage: float,
     gap: float | None,
 ) -> Plan:
-    """The record; time and damage that are not a number are not known."""
+    """The record; a damage that is not a number is not known, nor the time of a layer without a price."""
     latency_ms = latency = None
-    if choice.prices is not None and not math.isnan(milliseconds):
-        dense = dense_ms(choice.prices)
-        latency_ms, latency = dense + milliseconds, 1 + milliseconds / dense
+    if choice.prices is not None:
+        with suppress(KeyError):
+            latency_ms = predicted_ms(choice.prices, layers)
+            latency = latency_ms / dense_ms(choice.prices)
     return decided(
         choice.analysis,
         layers,
@@ -196,10 +186,6 @@ def _decided(
         damage=None if math.isnan(damage) else damage,
         gap=gap,
     )
-
-
-def _candidates(choice: Choice) -> tuple[CandidatePrice, ...]:
-    return choice.prices.candidates if choice.prices else ()
 
 
 def _with(budget: Budget, field: str, share: float) -> Budget:

@@ -45,8 +45,8 @@ class ProbePrice(msgspec.Struct, frozen=True):
     """One whole model that was profiled.
 
     `layers` is the sum over its convs, `rest` the nodes known to belong to no conv, `unmapped` what could not be
-    placed; `end_to_end` was measured beside, without a profile. What is left between them is the runtime's own work
-    between `nodes` nodes.
+    placed; `end_to_end` was measured beside, without a profile. What lies between them is the runtime's own work
+    between `nodes` nodes, less what taking the profile costs.
     """
 
     label: str
@@ -60,8 +60,8 @@ class ProbePrice(msgspec.Struct, frozen=True):
 class LatencyTable(msgspec.Struct, frozen=True):
     """Prices of all candidates of all convs of one model, on one machine, in one precision.
 
-    The first of `probes` is the model as it is. `node_overhead` is the runtime's own time a node, found from all
-    probes; it is in every price.
+    The first of `probes` is the model as it is. `node_overhead` is what a node takes beyond its profiled kernel, found
+    from all probes; it is in every price. It is below 0 where taking the profile costs more than the runtime itself.
     """
 
     schema: Literal["convprof.latency/1"]

@@ -1,7 +1,11 @@
 """The only room that imports onnxruntime: open models, where their time goes, and the machine they run on."""
 
-from convprof.runtime.machine import available_cores as available_cores
+from convprof.runtime.attribution import node_layers as node_layers
 from convprof.runtime.machine import environment as environment
+from convprof.runtime.probe import Effort as Effort
+from convprof.runtime.probe import available_cores as available_cores
+from convprof.runtime.probing import PROBE_SCRIPT as PROBE_SCRIPT
+from convprof.runtime.probing import measure_probes as measure_probes
 from convprof.runtime.profiles import layer_times as layer_times
 from convprof.runtime.profiles import profile_nodes as profile_nodes
 from convprof.runtime.sessions import Feeds as Feeds

@@ -8,6 +8,8 @@ from typing import Any, Protocol, cast
 
 from numpy.typing import NDArray
 
+from convprof.runtime.probe import SessionOptions
+
 
 class Value(Protocol):
     """An input or output of a session."""
@@ -36,23 +38,12 @@ class Inference(Protocol):
         """Close the trace and name its file."""
 
 
-class SessionOptions(Protocol):
-    """How a session is to run."""
-
-    intra_op_num_threads: int
-    inter_op_num_threads: int
-    log_severity_level: int
-    enable_profiling: bool
-    profile_file_prefix: str
-
-    def add_session_config_entry(self, key: str, value: str) -> None:
-        """Set an option that has no attribute."""
-
-
 class Opens(Protocol):
     """The constructor of an InferenceSession."""
 
-    def __call__(self, model: bytes | str, options: SessionOptions, /, *, providers: list[str]) -> Inference:
+    def __call__(
+        self, model: bytes | str, options: SessionOptions, /, *, providers: list[tuple[str, dict[str, str]]]
+    ) -> Inference:
         """Open a serialised model or a file."""
 
 

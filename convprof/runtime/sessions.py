@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from convprof.errors import ModelError, UsageError
 from convprof.records.analysis import TensorSpec
-from convprof.runtime.library import Inference, SessionOptions, Value, ort
+from convprof.runtime.library import Inference, Value, ort
+from convprof.runtime.probe import SessionOptions, configure, read_provider
 
 Feeds = Mapping[str, NDArray[Any]]
 """Arrays by the name of the input that they go to."""
 
-
-_SILENT = 4
-"""ORT's severity "fatal": what goes wrong reaches us as an exception, so nothing has to be printed."""
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "string": "object"}
 """ORT's names of element types where they differ from numpy's."""
@@ -27,7 +25,10 @@ _NUMPY_NAMES = {"float": "float32", "double": "float64", "string": "object"}
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How models are run: `threads` within an operator (operators run one by one), `providers` by preference."""
+    """How models are run: `threads` within an operator (operators run one by one), `providers` by preference.
+
+    A provider is NAME, or NAME:KEY=VALUE,KEY=VALUE with options of its own, as in CUDAExecutionProvider:device_id=0.
+    """
 
     threads: int = 1
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
@@ -77,37 +78,41 @@ def _spec(value: Value, what: str) -> TensorSpec:
     return TensorSpec(value.name, dtype, tuple(size if isinstance(size, int) else None for size in value.shape))
 
 
-def session_options(options: RunOptions) -> SessionOptions:
-    """ORT's options for ours."""
+def session_options(options: RunOptions, trace: str | None = None) -> SessionOptions:
+    """ORT's options for ours, with a profile where a prefix for the name of its trace is given."""
     if options.threads < 1:
         raise UsageError("threads", f"{options.threads} threads cannot run anything", "ask for 1 or more")
     made = ort().SessionOptions()
-    made.intra_op_num_threads = options.threads
-    made.inter_op_num_threads = 1
-    made.log_severity_level = _SILENT
-    # The threads of a session that has just run would spin on, and take time from the one that runs next.
-    made.add_session_config_entry("session.force_spinning_stop", "1")
+    configure(made, options.threads, trace)
     return made
 
 
 def open_inference(model: bytes | Path, options: RunOptions, session_options: SessionOptions, what: str) -> Inference:
     """ORT's session, on exactly the providers asked for."""
-    available = ort().get_available_providers()
-    for provider in options.providers:
-        if provider not in available:
-            raise UsageError(
-                "provider", f"{provider} is not in this onnxruntime", f"available are: {', '.join(available)}"
-            )
+    providers = _providers(options)
     try:
         source = str(model) if isinstance(model, Path) else model
-        inference = ort().InferenceSession(source, session_options, providers=list(options.providers))
+        inference = ort().InferenceSession(source, session_options, providers=providers)
     except Exception as error:  # ORT's exceptions share no other base
         raise ModelError(what, _first_line(error), "check that it is a valid ONNX model") from error
     # ORT falls back to the CPU without a word where a provider's libraries cannot be loaded.
-    for provider in options.providers:
-        if provider not in inference.get_providers():
-            raise UsageError("provider", f"{provider} did not start", "install the libraries that it needs")
+    for name, _ in providers:
+        if name not in inference.get_providers():
+            raise UsageError("provider", f"{name} did not start", "install the libraries that it needs")
     return inference
+
+
+def _providers(options: RunOptions) -> list[tuple[str, dict[str, str]]]:
+    """Names and options of the providers; raises UsageError for what is no provider here."""
+    try:
+        providers = [read_provider(text) for text in options.providers]
+    except ValueError as error:
+        raise UsageError("provider", str(error), "as in CUDAExecutionProvider:device_id=0") from error
+    available = ort().get_available_providers()
+    for name, _ in providers:
+        if name not in available:
+            raise UsageError("provider", f"{name} is not in this onnxruntime", f"available are: {', '.join(available)}")
+    return providers
 
 
 def _first_line(error: Exception) -> str:

@@ -29,5 +29,12 @@ def test_only_planning_uses_the_solver() -> None:
 
 
 def test_only_benchmarking_and_pipeline_read_a_clock() -> None:
+    """And the probe, where it runs as a program of its own."""
     users = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if "time" in imported_modules(path)}
-    assert users == {"benchmarking.py", "pipeline/optimizing.py", "cli/console.py"}
+    assert users == {
+        "benchmarking.py",
+        "pipeline/optimizing.py",
+        "pipeline/planned.py",
+        "cli/console.py",
+        "runtime/probe.py",
+    }

@@ -1,0 +1,26 @@
+"""The latency of a plan from prices: what the model takes as it is, and what each candidate adds or saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from convprof.records.plan import PlannedLayer
+from convprof.records.prices import LatencyTable
+
+
+def predicted_ms(table: LatencyTable, layers: Iterable[PlannedLayer]) -> float:
+    """Milliseconds of one inference of the model with `layers` in it.
+
+        dense end-to-end + sum over the layers of (candidate - dense layer)
+
+    Raises KeyError for a layer that has no price.
+    """
+    dense = {layer.name: layer.time.median for layer in table.layers}
+    prices = {(c.name, c.form, c.rank, c.emission): c.time.median for c in table.candidates}
+    saved = sum(dense[at.name] - prices[at.name, at.form, at.rank, at.emission] for at in layers)
+    return dense_ms(table) - saved
+
+
+def dense_ms(table: LatencyTable) -> float:
+    """Milliseconds of one inference of the model as it is, end to end."""
+    return table.probes[0].end_to_end.median
