@@ -30,8 +30,7 @@ _ROWS_PER_UNKNOWN = 10
 
 def survey(
     model: Model,
-    layers: Collection[str],
-    forms: Collection[str],
+    offers,
     batches: Batches | None,
     *,
     options: RunOptions,
@@ -43,13 +42,13 @@ def survey(
 
     `store` holds the activations. Raises DataError for unusable data.
     """
-    convs = [conv for conv in find_convs(model) if conv.name in layers]
+    convs = [conv for conv in find_convs(model) if conv.name in offers]
     errors: Iterable[_Error] = map(_lost_energy, convs)
     if batches is not None:
         errors = _measured(convs, Walk(model, chunks(model, batches), options, store), batches.count, seed)
     candidates: list[Candidate] = []
     for number, (conv, error) in enumerate(zip(convs, errors, strict=True), 1):
-        candidates += _of_layer(conv, forms, error)
+        candidates += _of_layer(conv, offers[conv.name], error)
         progress("survey", number, len(convs))
     return Damage(tuple(candidates), data_aware=batches is not None)
 
@@ -105,12 +104,15 @@ def _measured(convs: list[ConvNode], walk: Walk, samples: int, seed: int) -> Ite
         yield _FittedError(kernel, gatherer.moments())
 
 
-def _of_layer(conv: ConvNode, forms: Collection[str], error: _Error) -> Iterator[Candidate]:
+def _of_layer(conv, offers, error):
     site = conv.known_site
-    for name in forms:
+    for name, rank in offers:
         form = FORMS[name]
-        ranks = form.ranks(site) if form.applies(site.spec) is None else ()
-        for rank, lost in zip(ranks, error(name, site, ranks), strict=True):
-            chain = form.chain(site.spec, rank)
-            parameters = chain_parameters(chain, bias=conv.has_bias)
-            yield Candidate(conv.name, name, rank, chain_macs(chain, site), parameters, lost)
+        (lost,) = error(name, site, (rank,))
+        chain = form.chain(site.spec, rank)
+        parameters = chain_parameters(chain, bias=conv.has_bias)
+        yield Candidate(conv.name, name, rank, chain_macs(chain, site), parameters, lost)
+
+
+def damages(damage):
+    return {(c.name, c.form, c.rank): c.error for c in damage.candidates}

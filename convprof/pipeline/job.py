@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from convprof import execution, fitting, rewriting
+from convprof import execution, rewriting
 from convprof.data import Batches
+from convprof.fitting import KeptLayers
 from convprof.graph import Model
 from convprof.holding import Store
 from convprof.pipeline.steps import compare, fit
@@ -64,7 +65,7 @@ class Conversion:
     fidelity: Fidelity | None
 
 
-def convert(job: Job, plan: Plan, path: Path, kept: fitting.KeptLayers | None = None) -> Conversion:
+def convert(job: Job, plan: Plan, path: Path, kept: KeptLayers | None = None) -> Conversion:
     """Fit the plan's layers, write the model to `path`, and compare it with the original on the data for judging."""
     prepared = rewriting.prepare(job.opened, plan)
     fitted = fit(prepared, plan, job.batches, job.options, job.seed, job.store(), kept, job.progress)

@@ -29,7 +29,7 @@ def fit(
     options: RunOptions,
     seed: int,
     store: Store,
-    kept: fitting.KeptLayers,
+    kept: fitting.KeptLayers | None,
     progress: Progress,
 ) -> tuple[FittedConv, ...]:
     """Fit the plan's layers to the data, or without data to the weights alone."""
