@@ -43,6 +43,8 @@ def least_damage(problem: Knapsack) -> Solution | None:
     """
     if not len(problem.limits) or (problem.limits >= 0).all():
         return Solution((), 0.0)
+    if not len(problem.layers):
+        return None
     scale = np.abs(problem.limits) + np.abs(problem.changes).max(axis=1, initial=0.0)
     for slack in (0.0, 2 * _TOLERANCE):
         found = _solved(problem, problem.limits - slack * scale, scale)
