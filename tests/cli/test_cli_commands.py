@@ -50,13 +50,16 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+PAPERS = {"model.onnx", "plan.json", "report.json", "report.html", "damage.json"}
+
+
 def written(result: Result, folder: Path) -> dict[str, Path]:
     assert result.code in (0, 1), result
     return {path.name: path for path in folder.iterdir()}
 
 
 def test_optimize_leaves_a_model_and_its_papers(run_dir: Path) -> None:
-    assert {path.name for path in run_dir.iterdir()} == {"model.onnx", "plan.json", "report.json", "report.html"}
+    assert {path.name for path in run_dir.iterdir()} == PAPERS
     onnx.checker.check_model(run_dir / "model.onnx")
     run = json.loads((run_dir / "report.json").read_text())
     assert run["schema"] == "convprof.run/1"
@@ -311,7 +314,7 @@ def test_what_is_faster_and_as_good_is_worth_it(tmp_path: Path) -> None:
     assert result.code == 0, result.out + result.err
     assert "Worth it" in result.out
     assert "weights alone" in result.err
-    assert set(written(result, tmp_path / "run")) == {"model.onnx", "plan.json", "report.json", "report.html"}
+    assert set(written(result, tmp_path / "run")) == PAPERS
 
 
 def test_what_is_worse_is_not_worth_it(tmp_path: Path, capsys: Capture) -> None:
@@ -328,7 +331,7 @@ def test_what_is_worse_is_not_worth_it(tmp_path: Path, capsys: Capture) -> None:
     result = convprof(capsys, "optimize", small_model(tmp_path), *arguments)
     assert result.code == 1, result.err
     assert "Not worth it" in result.out
-    assert len(written(result, tmp_path / "run")) == 4
+    assert set(written(result, tmp_path / "run")) == PAPERS
 
 
 def test_a_metric_of_the_users_own_decides(tmp_path: Path) -> None:

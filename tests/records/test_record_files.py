@@ -14,7 +14,9 @@ from convprof.records.benchmark import Benchmark, Comparison, Environment, Model
 from convprof.records.convs import ConvSite, ConvSpec, pointwise
 from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.records.files import FORMATS, decode, encode, schema
-from convprof.records.plan import Budget, KeptLayer, Plan, PlannedLayer, Prediction
+from convprof.records.plan import Budget, KeptLayer, Measured, Plan, PlannedLayer, Prediction
+from convprof.records.planning import FrontPoint, Planning, Round
+from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, ProbePrice, Timing
 from convprof.records.remarks import Remark
 from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage
 
@@ -61,8 +63,9 @@ _PLAN = Plan(
     _FILE,
     (PlannedLayer("conv", "spatial", (2,)), PlannedLayer("more", "depthwise-pointwise", (1, 2), "concat")),
     (KeptLayer("other", _REMARK),),
-    Budget(0.5),
-    Prediction(10, 20, None, 0.125),
+    Budget(0.5, 0.6, 0.7, 8.0, 1.0, 30.0),
+    Prediction(10, 20, 1.5, 0.75, 0.125, 0.0),
+    Measured(1.5, 2.0, 0.75, (0.7, 0.8), 60),
 )
 _FIDELITY = Fidelity(
     "convprof.fidelity/1",
@@ -76,6 +79,31 @@ _BENCHMARK = Benchmark(
     (ModelTimes("a.onnx", "00", (1.0, 1.5), 1.25, 0.25, {"50": 1.25}, 3.0, 2.0, 1 << 40, {"conv": 0.5}),),
     (Comparison(0, 1, 2.0, (1.5, 2.5), 0.95, "faster"),),
     Environment("cpu", 2, 1, ("CPUExecutionProvider",), "1.23", "linux", "3.11", "2.0", "0.1"),
+    (_REMARK,),
+)
+_TIMING = Timing(1.0, 0.1, 3)
+_LATENCY = LatencyTable(
+    "convprof.latency/1",
+    _FILE,
+    (TensorSpec("x", "float32", (1, 3, 8, 8)),),
+    "float32",
+    _BENCHMARK.environment,
+    (LayerPrice("conv", _TIMING),),
+    (CandidatePrice("conv", "spatial", (2,), "sum", _TIMING),),
+    (ProbePrice("dense", 3, 1.0, 0.5, 0.0, _TIMING),),
+    -0.001,
+    (_REMARK,),
+)
+_PLANNING = Planning(
+    "convprof.planning/1",
+    "0.1",
+    "convprof plan",
+    _PLAN,
+    True,
+    "kl",
+    (FrontPoint(_PLAN, _FIDELITY),),
+    (Round(0.5, 0.25, 1.0, False),),
+    _LATENCY,
     (_REMARK,),
 )
 _RUN = Run(
@@ -92,10 +120,13 @@ _RUN = Run(
     (Stage("fit", None, 1.5, 64),),
     RunVerdict(True, "yes", 2.0, (1.5, 2.5), None, -0.5),
     (_REMARK,),
+    _PLANNING,
 )
 _EXAMPLES: dict[str, msgspec.Struct] = {
     "analysis": _ANALYSIS,
     "plan": _PLAN,
+    "planning": _PLANNING,
+    "latency": _LATENCY,
     "fidelity": _FIDELITY,
     "benchmark": _BENCHMARK,
     "run": _RUN,
@@ -230,8 +261,8 @@ def test_a_misspelt_field_of_a_planned_layer_is_named() -> None:
 @pytest.mark.parametrize("place", ["budget", "predicted", "top"])
 def test_a_field_that_a_plan_does_not_have_is_refused(place: str) -> None:
     value = json.loads(encode(_PLAN))
-    (value if place == "top" else value[place])["latency"] = 1
-    with pytest.raises(DataError, match="latency"):
+    (value if place == "top" else value[place])["speed"] = 1
+    with pytest.raises(DataError, match="speed"):
         decode(json.dumps(value).encode(), Plan, "plan.json")
 
 
