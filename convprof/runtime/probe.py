@@ -99,8 +99,9 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Time `models`, (label, path) each, on one array an input.
 
-    Returns for each its `label`, `end_to_end` (ms of a run in each round, as of `fast_mean`) and `nodes` as of `nodes_of`, with
-    one entry a round in `ms`. `timer` counts seconds, `progress` gets the visits made and the most there will be.
+    Returns for each its `label`, `end_to_end` (ms of a run in each round, as of `fast_mean`) and `nodes` as of
+    `nodes_of`, with one entry a round in `ms`. `timer` counts seconds; `progress` gets the visits made and the most
+    that there will be.
     """
     generator = np.random.default_rng(seed)
     start, rounds = timer(), 0

@@ -15,6 +15,7 @@ from convprof.records.convs import ConvSite, ConvSpec, pointwise
 from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.records.files import FORMATS, decode, encode, schema
 from convprof.records.plan import Budget, KeptLayer, Plan, PlannedLayer, Prediction
+from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, ProbePrice, Timing
 from convprof.records.remarks import Remark
 from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage
 
@@ -78,6 +79,19 @@ _BENCHMARK = Benchmark(
     Environment("cpu", 2, 1, ("CPUExecutionProvider",), "1.23", "linux", "3.11", "2.0", "0.1"),
     (_REMARK,),
 )
+_TIMING = Timing(1.5, 0.25, 5)
+_LATENCY = LatencyTable(
+    "convprof.latency/1",
+    _FILE,
+    (TensorSpec("x", "float32", (1, 3, None, 8)),),
+    "float32",
+    _BENCHMARK.environment,
+    (LayerPrice("conv", _TIMING),),
+    (CandidatePrice("conv", "spatial", (2,), "sum", _TIMING),),
+    (ProbePrice("dense", 3, 1.0, 0.5, 0.0, _TIMING),),
+    -0.002,
+    (_REMARK,),
+)
 _RUN = Run(
     "convprof.run/1",
     "0.1",
@@ -98,6 +112,7 @@ _EXAMPLES: dict[str, msgspec.Struct] = {
     "plan": _PLAN,
     "fidelity": _FIDELITY,
     "benchmark": _BENCHMARK,
+    "latency": _LATENCY,
     "run": _RUN,
 }
 _TYPES: dict[str, type | tuple[type, ...]] = {
