@@ -86,13 +86,19 @@ def _visited(probe: Probe, visits: ModelVisits, layers: tuple[str, ...]) -> _Vis
 def _node_overhead(seen: list[_Visited]) -> float:
     """Milliseconds that a node takes beyond its profiled kernel; below 0 where the profile costs more.
 
-    Large models on a busy machine say nothing of it: it is 0 where the middle half of the models spans more than it.
+    Large models on a busy machine say nothing of it: it is 0 where the middle half of the models spans more than it,
+    and where most of what whole runs take is something else.
     """
     found = [float(np.median(each.end_to_end - each.kernels)) / each.count for each in seen if each.count]
-    if not found:
+    if not found or _explained(seen) < _EXPLAINED:
         return 0.0
     sample = Sample(found)
     return median(sample) if interquartile_range(sample) <= abs(median(sample)) else 0.0
+
+
+def _explained(seen: list[_Visited]) -> float:
+    """Which share of a whole run its nodes take, as the median over the models."""
+    return float(np.median([np.median(each.kernels) / np.median(each.end_to_end) for each in seen]))
 
 
 def _candidate(seen: _Visited, layer: PlannedLayer, overhead: float) -> CandidatePrice:
@@ -132,7 +138,7 @@ def _cautions(seen: list[_Visited]) -> tuple[Remark, ...]:
     if spread > _NOISY:
         text = f"the middle half of the rounds spans {spread:.0%} of the median: quieten the machine or measure longer"
         found.append(Remark("noisy", text))
-    explained = float(np.median([_kernels(each) / each.end_to_end.median for each in summaries]))
+    explained = _explained(seen)
     if 0 < explained < _EXPLAINED:
         text = (
             f"the nodes take {explained:.0%} of the time of a whole run: other programs had the processor, or the "

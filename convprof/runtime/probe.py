@@ -77,14 +77,15 @@ Opener = Callable[[Path, str | None], Session]
 class Effort:
     """How long to measure: `rounds`, but no new one beyond `least` after `seconds`.
 
-    In each round a model runs for about `visit` seconds with a profile and as long without, `fewest` to `most` times.
+    In each round a model runs for about `visit` seconds with a profile, `fewest` to `most` times, and then half as often
+    without.
     """
 
     rounds: int = 5
     least: int = 2
     seconds: float = 100.0
     visit: float = 0.12
-    fewest: int = 4
+    fewest: int = 6
     most: int = 40
 
 
@@ -216,7 +217,7 @@ def _visit(
         for _ in range(runs):
             session.run(None, dict(feeds))
         trace = json.loads(Path(session.end_profiling()).read_bytes())
-    seconds = [_seconds(session, feeds, timer) for _ in range(runs)]
+    seconds = [_seconds(session, feeds, timer) for _ in range((runs + 1) // 2)]
     return 1000 * fast_mean(seconds), nodes_of(trace, _WARM_UPS)
 
 
