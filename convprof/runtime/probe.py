@@ -77,8 +77,8 @@ Opener = Callable[[Path, str | None], Session]
 class Effort:
     """How long to measure: `rounds`, but no new one beyond `least` after `seconds`.
 
-    In each round a model runs for about `visit` seconds with a profile, `fewest` to `most` times, and then half as often
-    without.
+    In each round a model runs for about `visit` seconds with a profile, `fewest` to `most` times, and then half as
+    often without.
     """
 
     rounds: int = 5
