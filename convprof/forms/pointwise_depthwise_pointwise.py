@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from convprof.forms.chains import in_a_row
 from convprof.forms.least_squares import conjugate_gradients, descend, inverse, solve
-from convprof.forms.offers import cheaper, eighths
+from convprof.forms.offers import block_of, cheaper, eighths
 from convprof.forms.pairs import normed
 from convprof.forms.refusals import common_refusal
 from convprof.macs import chain_macs, conv_macs
@@ -52,10 +52,10 @@ class PointwiseDepthwisePointwise:
         return (sizes[0] * sizes[1],)
 
     def ranks(self, site: ConvSite) -> tuple[Rank, ...]:
-        """Eighths of the largest rank that is exact or as dear as the dense conv."""
+        """Eighths of the largest rank that is exact, or that is whole blocks and not dearer than the dense conv."""
         dense = conv_macs(site.spec, site.output_size, site.batch)
         even = dense // chain_macs(self.chain(site.spec, (1,)), site)
-        return cheaper(site, eighths((min(even, *self.full_rank(site.spec)),)), self.chain)
+        return cheaper(site, eighths((min(even - even % block_of(even), *self.full_rank(site.spec)),)), self.chain)
 
     def chain(self, spec: ConvSpec, rank: Rank) -> tuple[ConvSpec, ...]:
         """M -> R pointwise, R channels depthwise with the geometry of `spec`, R -> N pointwise."""

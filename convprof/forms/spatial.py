@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from convprof.forms import bottleneck
 from convprof.forms.chains import in_a_row
 from convprof.forms.least_squares import descend, solve
-from convprof.forms.offers import cheaper
+from convprof.forms.offers import cheaper, in_blocks
 from convprof.forms.refusals import common_refusal
 from convprof.moments import Moments
 from convprof.records.convs import ConvSite, ConvSpec, Rank
@@ -28,7 +28,6 @@ from convprof.records.plan import Emission
 from convprof.records.remarks import Remark
 from convprof.stats.spectrum import gaussian_energy, kept_energy
 
-_BLOCK = 8
 _F = TypeVar("_F", bound=np.floating)
 
 
@@ -53,10 +52,10 @@ class Spatial:
         return (min(spec.in_channels * first, spec.out_channels * rest),)
 
     def ranks(self, site: ConvSite) -> tuple[Rank, ...]:
-        """Quarters of the channels, in blocks of 8 where there are enough: runtimes like whole blocks."""
+        """Quarters of the channels, in blocks where there are enough."""
         spec = site.spec
-        quarter = max(1, min(spec.in_channels, spec.out_channels) // 4)
-        step = quarter if quarter < _BLOCK else quarter // _BLOCK * _BLOCK
+        channels = min(spec.in_channels, spec.out_channels)
+        step = in_blocks(-(-channels // 4), channels)
         return cheaper(site, ((r,) for r in range(step, self.full_rank(spec)[0] + 1, step)), self.chain)
 
     def chain(self, spec: ConvSpec, rank: Rank) -> tuple[ConvSpec, ...]:

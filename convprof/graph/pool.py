@@ -1,9 +1,9 @@
 """Stand-ins for weights where only the time of a model matters: small files, whatever the model weighs.
 
 Every large matrix or kernel becomes a reference into a file that all models of a folder share, one file for each
-element type and power of two of the scale. It holds few distinct numbers, none of them zero, over and over: it packs
-well, and no kernel can take a short cut. The scale is He's, 1 / sqrt(half the inputs of a unit), rounded, so that
-activations neither vanish into denormals nor overflow.
+element type and power of two of the scale. It holds the same thousand numbers, none of them near zero, again and again:
+it packs well, and no kernel can take a short cut. The scale is He's, 1 / sqrt(half the inputs of a unit), rounded, so
+that activations neither vanish into denormals nor overflow.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from convprof.graph.model import Model
 
 _SMALLEST = 1024
 """Elements below which a tensor stays as it is: shapes, biases, the constants of a normalisation."""
-_VALUES = (-1.25, -1.0, -0.75, 0.75, 1.0, 1.25)
 # A prime: no channel or row of a tensor repeats another one.
 _PERIOD = 1021
-_CHUNK = 1 << 10
+_REPEATS = 1 << 10
 
 
 class Pool:
@@ -80,7 +79,10 @@ def _exponent(shape: Sequence[int]) -> int:
 
 
 def _pattern() -> NDArray[np.float64]:
-    return np.random.default_rng(0).choice(np.array(_VALUES), _PERIOD)
+    """Numbers of either sign around 1, no two alike: what packs data finds the period, not chance repetitions."""
+    random = np.random.default_rng(0)
+    signed = np.linspace(0.5, 1.5, _PERIOD) * random.choice([-1.0, 1.0], _PERIOD)
+    return np.asarray(random.permutation(signed), np.float64)
 
 
 def _file_name(dtype: ir.DataType, exponent: int) -> str:
@@ -88,10 +90,11 @@ def _file_name(dtype: ir.DataType, exponent: int) -> str:
 
 
 def _write(folder: Path, dtype: ir.DataType, exponent: int, count: int) -> Path:
-    """Write `count` elements or a few more, in pieces."""
+    """Write `count` elements, in pieces."""
     path = folder / _file_name(dtype, exponent)
-    piece = np.tile((_pattern() * 2.0**exponent).astype(dtype.numpy()), _CHUNK).tobytes()
+    pattern = (_pattern() * 2.0**exponent).astype(dtype.numpy())
     with path.open("wb") as file:
-        for _ in range(-(-count // (_PERIOD * _CHUNK))):
-            file.write(piece)
+        for _ in range(count // _PERIOD // _REPEATS):
+            file.write(np.tile(pattern, _REPEATS).tobytes())
+        file.write(np.resize(pattern, count % (_PERIOD * _REPEATS)).tobytes())
     return path

@@ -3,8 +3,11 @@
     price = kernels of the layer + nodes of the layer x overhead
 
 A run without a profile differs from the sum of its profiled kernels by what the runtime does between nodes, less what
-taking the profile costs; both grow with the number of nodes. `overhead` is the slope of that difference over all
+taking the profile costs; both grow with the number of nodes. `overhead` is that difference a node, the median over all
 probes. It is below 0 where the profile costs more (2 to 3 microseconds a node on the CPU, as much as a small kernel).
+
+What a node takes is found from many short times, of which the fast half counts: other programs hardly disturb it, while
+they lengthen whole runs. So prices rest on nodes, and whole runs only say what lies between those.
 """
 
 from __future__ import annotations
@@ -19,13 +22,13 @@ from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, Pr
 from convprof.records.probes import ModelVisits, Probe, ProbeTimes
 from convprof.records.remarks import Remark
 from convprof.runtime import node_layers
-from convprof.stats.lines import robust_line
 from convprof.stats.samples import Sample
 from convprof.stats.summaries import interquartile_range, median
 
 _UNMAPPED = 0.05
 _FEW_ROUNDS = 3
 _NOISY = 0.10
+_EXPLAINED = 0.7
 Rounds = NDArray[np.float64]
 
 
@@ -56,7 +59,7 @@ def table(found: ProbeTimes) -> LatencyTable:
     """The prices that follow from what all probes took; the first probe is the model as it is."""
     probes = found.probes
     seen = [_visited(probe, times, probes.layers) for probe, times in zip(probes.models, found.times, strict=True)]
-    overhead = _overhead(seen)
+    overhead = _node_overhead(seen)
     return LatencyTable(
         schema="convprof.latency/1",
         model=probes.model,
@@ -80,10 +83,22 @@ def _visited(probe: Probe, visits: ModelVisits, layers: tuple[str, ...]) -> _Vis
     return _Visited(probe, np.array(visits.end_to_end), times, nodes)
 
 
-def _overhead(seen: list[_Visited]) -> float:
-    """Milliseconds that a node takes beyond its profiled kernel; below 0 where the profile costs more."""
-    beyond = [float(np.median(each.end_to_end - each.kernels)) for each in seen]
-    return robust_line(np.array([float(each.count) for each in seen]), np.array(beyond))[0]
+def _node_overhead(seen: list[_Visited]) -> float:
+    """Milliseconds that a node takes beyond its profiled kernel; below 0 where the profile costs more.
+
+    Large models on a busy machine say nothing of it: it is 0 where the middle half of the models spans more than it,
+    and where most of what whole runs take is something else.
+    """
+    found = [float(np.median(each.end_to_end - each.kernels)) / each.count for each in seen if each.count]
+    if not found or _explained(seen) < _EXPLAINED:
+        return 0.0
+    sample = Sample(found)
+    return median(sample) if interquartile_range(sample) <= abs(median(sample)) else 0.0
+
+
+def _explained(seen: list[_Visited]) -> float:
+    """Which share of a whole run its nodes take, as the median over the models."""
+    return float(np.median([np.median(each.kernels) / np.median(each.end_to_end) for each in seen]))
 
 
 def _candidate(seen: _Visited, layer: PlannedLayer, overhead: float) -> CandidatePrice:
@@ -103,6 +118,10 @@ def _summary(seen: _Visited) -> ProbePrice:
     )
 
 
+def _kernels(probe: ProbePrice) -> float:
+    return probe.layers + probe.rest + probe.unmapped
+
+
 def _timing(rounds: Rounds) -> Timing:
     sample = Sample(rounds)
     return Timing(median(sample), interquartile_range(sample), len(sample))
@@ -119,7 +138,14 @@ def _cautions(seen: list[_Visited]) -> tuple[Remark, ...]:
     if spread > _NOISY:
         text = f"the middle half of the rounds spans {spread:.0%} of the median: quieten the machine or measure longer"
         found.append(Remark("noisy", text))
-    share = max(each.unmapped / max(each.layers + each.rest + each.unmapped, 1e-9) for each in summaries)
+    explained = _explained(seen)
+    if 0 < explained < _EXPLAINED:
+        text = (
+            f"the nodes take {explained:.0%} of the time of a whole run: other programs had the processor, or the "
+            "provider does not wait for its nodes"
+        )
+        found.append(Remark("unexplained-time", text))
+    share = max(each.unmapped / max(_kernels(each), 1e-9) for each in summaries)
     if share > _UNMAPPED:
         text = f"up to {share:.0%} of a model's time could not be placed in a layer: the prices leave it out"
         found.append(Remark("unmapped-time", text))

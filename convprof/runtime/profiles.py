@@ -19,9 +19,9 @@ from convprof.runtime.sessions import Feeds, RunOptions, Session, open_inference
 
 
 def profile_nodes(model: Path, feeds: Feeds, options: RunOptions, runs: int) -> tuple[KernelTimes, ...]:
-    """The nodes of the graph as onnxruntime optimised it, in the order they ran, each with its mean over `runs` runs.
+    """The nodes of the graph as onnxruntime optimised it, in the order they ran, each with its time over `runs` runs.
 
-    How times are found is `probe.nodes_of`'s; a run before the first one is not counted. Names differ from the
+    How that is found is `probe.nodes_of`'s; a run before the first one is not counted. Names differ from the
     model's: see `node_layers`.
 
     Raises UsageError where `runs` is below 1, and otherwise as `open_session` and `Session.run` do.
