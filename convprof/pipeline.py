@@ -34,9 +34,9 @@ from convprof.data import SYNTHETIC, Batches, open_data, synthetic_batches, take
 from convprof.errors import UsageError
 from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged, write_text
-from convprof.graph import Model, declared_inputs
+from convprof.graph import Model, convs_behind, declared_inputs
 from convprof.holding import DEFAULT_BUDGET, Store
-from convprof.records.analysis import Analysis
+from convprof.records.analysis import Analysis, ConvReport
 from convprof.records.benchmark import Benchmark
 from convprof.records.cost import Cost
 from convprof.records.factors import FittedConv
@@ -104,6 +104,7 @@ def rewrite(
     opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
     counted = analysis.analyze(opened, max_rank=0)
     remarks = list(opened.notices)
+    seen = None if init == "weights" else batches
     if plan is not None:
         chosen = plan if isinstance(plan, Plan) else read_record(Path(plan), Plan)
         if chosen.model.sha256 != opened.file.sha256:
@@ -111,9 +112,10 @@ def rewrite(
     else:
         convs = planning.select(counted, only, skip)
         chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
+        if seen is not None:
+            chosen = _repairing(chosen, opened, counted, convs)
         if (chosen.predicted.macs or 0) >= counted.totals.macs:
             remarks.append(notices.NO_FEWER_MACS)
-    seen = None if init == "weights" else batches
     remarks += notices.of_fit(opened, seen, preprocess)
     prepared = rewriting.prepare(opened, chosen)
     with ExitStack() as ends, staged(Path(output).parent) as folder:
@@ -233,6 +235,8 @@ def optimize(
             )
         watch.stage("survey", batches)
         plan = planning.solve(before, convs, damage, target_macs)
+        if batches is not None:
+            plan = _repairing(plan, opened, before, convs)
         watch.stage("plan")
         prepared = rewriting.prepare(opened, plan)
         kept = ends.enter_context(fitting.keep(final, prepared, plan, batches, options, seed, resume))
@@ -339,6 +343,11 @@ def _judged_on(
     if labels is not None:
         raise UsageError("--labels", "labels belong to evaluation data, and there is none", "give --eval DATA too")
     return synthetic_batches(opened.inputs, preprocess, seed + 1) if notices.is_synthetic(calibration) else calibration
+
+
+def _repairing(plan: Plan, model: Model, counted: Analysis, convs: Sequence[ConvReport]) -> Plan:
+    """The plan with the convs that it keeps behind others fitted anew: with data they can repair something."""
+    return planning.refitted(plan, counted, convs, convs_behind(model, {layer.name for layer in plan.layers}))
 
 
 def _fit(

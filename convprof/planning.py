@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from convprof.errors import PlanError
-from convprof.forms import FORMS, Form
+from convprof.forms import FORMS, PLANNABLE, Form
 from convprof.macs import chain_macs, chain_parameters
 from convprof.records.analysis import Analysis, ConvReport
 from convprof.records.convs import ConvSite, ConvSpec, Rank
@@ -17,6 +18,7 @@ from convprof.records.remarks import Remark
 
 _KEPT = Remark("better-dense", "within the budget this conv does less harm as it is")
 _SKIPPED = Remark("skipped", "left out by --only or --skip")
+_DENSE = PLANNABLE["dense"]
 _TOLERANCE = 1e-6
 _INFEASIBLE = 2
 
@@ -78,6 +80,26 @@ def solve(analysis: Analysis, convs: Sequence[ConvReport], damage: Damage, targe
     layers = [PlannedLayer(c.name, c.form, c.rank, FORMS[c.form].emissions[0]) for c in chosen]
     damaged = float(sum(c.error for c in chosen))
     return _plan(analysis, layers, Budget(target_macs), _left_out(analysis, convs), damage=damaged)
+
+
+def refitted(plan: Plan, analysis: Analysis, convs: Sequence[ConvReport], behind: Collection[str]) -> Plan:
+    """The plan with every kept conv that is among the chosen `convs` and `behind` what is replaced refitted as it is.
+
+    Convs that see what they always saw have nothing to repair, and those left out by the user stay untouched.
+    """
+    kept = {layer.name for layer in plan.kept}
+    found = {c.name: c for c in convs if c.name in kept and c.name in behind and _DENSE.applies(_site(c).spec) is None}
+    added = [PlannedLayer(name, _DENSE.name, (), _DENSE.emissions[0]) for name in found]
+    order = {conv.name: number for number, conv in enumerate(analysis.convs)}
+    parameters = plan.predicted.parameters
+    if parameters is not None:
+        parameters += sum(_cost(found[layer.name], layer)[1] - found[layer.name].parameters for layer in added)
+    return replace(
+        plan,
+        layers=tuple(sorted((*plan.layers, *added), key=lambda layer: order[layer.name])),
+        kept=tuple(layer for layer in plan.kept if layer.name not in found),
+        predicted=replace(plan.predicted, parameters=parameters),
+    )
 
 
 def require_reachable(
@@ -218,7 +240,7 @@ def _left_out(analysis: Analysis, convs: Sequence[ConvReport]) -> dict[str, Rema
 def _cost(conv: ConvReport, layer: PlannedLayer) -> tuple[int, int]:
     """MACs and parameters of the chain that stands in for the conv; a fitted chain has a bias."""
     site = _site(conv)
-    chain = FORMS[layer.form].chain(site.spec, layer.rank)
+    chain = PLANNABLE[layer.form].chain(site.spec, layer.rank)
     return chain_macs(chain, site), chain_parameters(chain, bias=True)
 
 
