@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from convprof import planning
 from convprof.errors import PlanError
-from convprof.forms import FORMS
+from convprof.forms import FORMS, PLANNABLE
 from convprof.macs import chain_macs, chain_parameters, conv_macs, conv_parameters
 from convprof.records.analysis import Analysis, ConvReport, Kind, ModelFile, Totals
 from convprof.records.convs import ConvSite, ConvSpec, Rank
@@ -108,7 +109,7 @@ def _predicted_by_hand(analysis: Analysis, plan: Plan) -> tuple[int, int]:
     macs, parameters = analysis.totals.macs, analysis.totals.parameters
     for conv in analysis.convs:
         if conv.name in layers:
-            chain = FORMS[layers[conv.name].form].chain(_site(conv).spec, layers[conv.name].rank)
+            chain = PLANNABLE[layers[conv.name].form].chain(_site(conv).spec, layers[conv.name].rank)
             macs += chain_macs(chain, _site(conv)) - (conv.macs or 0)
             parameters += chain_parameters(chain, bias=True) - conv.parameters
     return macs, parameters
@@ -298,6 +299,49 @@ class TestUniform:
         analysis = _analysis(_report("row", 8, (1, 3)))
         with pytest.raises(PlanError, match="suits none"):
             planning.uniform(analysis, analysis.convs, "spatial", (2,), None)
+
+
+class TestRefitted:
+    def test_what_is_kept_behind_is_refitted_in_the_order_of_the_graph(self) -> None:
+        names = [layer.name for layer in _refitted(_network(), "body", behind=("mix", "body", "head")).layers]
+        assert names == ["body", "head"]
+
+    def test_the_rest_stays_as_it_is(self) -> None:
+        """Before what is replaced, on a branch beside it, 1x1, or left out by the user."""
+        analysis = _network()
+        assert _refitted(analysis, "head", behind=()) == _planned(analysis, "head")
+        assert _refitted(analysis, "stem", behind=("mix",)) == _planned(analysis, "stem")
+        skipping = tuple(conv for conv in analysis.convs if conv.name == "stem")
+        behind = ("mix", "body", "head")
+        assert planning.refitted(_planned(analysis, "stem"), analysis, skipping, behind) == _planned(analysis, "stem")
+
+    def test_it_is_listed_once_and_costs_what_it_did(self) -> None:
+        analysis = _network()
+        before, plan = _planned(analysis, "stem"), _refitted(analysis, "stem", behind=("mix", "body", "head"))
+        assert [(layer.name, layer.form, layer.rank) for layer in plan.layers[1:]] == [
+            ("body", "dense", ()),
+            ("head", "dense", ()),
+        ]
+        assert [kept.name for kept in plan.kept] == ["mix"]
+        assert plan.predicted == before.predicted
+
+    def test_a_bias_that_it_did_not_have_is_counted(self) -> None:
+        stem, body = _report("stem"), _report("body")
+        bare = replace(body, parameters=body.parameters - 8)
+        analysis = _analysis(stem, bare)
+        _check_whole(analysis, _refitted(analysis, "stem", behind=("body",)))
+
+    def test_no_plan_is_made_of_it_alone(self) -> None:
+        with pytest.raises(PlanError, match="no such form"):
+            planning.uniform(_network(), _network().eligible(), "dense", (1,), None)
+
+
+def _planned(analysis: Analysis, *names: str) -> Plan:
+    return planning.uniform(analysis, [c for c in analysis.eligible() if c.name in names], _FORM, (1,), None)
+
+
+def _refitted(analysis: Analysis, *names: str, behind: tuple[str, ...]) -> Plan:
+    return planning.refitted(_planned(analysis, *names), analysis, analysis.convs, behind)
 
 
 class TestSelect:

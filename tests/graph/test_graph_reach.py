@@ -1,0 +1,46 @@
+"""Which convs see what others make: reachability, not the order in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from onnx_models import build, noise, opened
+
+from convprof.graph import Model, convs_behind
+
+BRANCHES = """g (float[1, 4, 8, 8] x, bool flag) => (float[1, 4, 8, 8] y, float[1, 4, 8, 8] z) {
+    a = C(x, w)  r = Relu(a)
+    beside = C(x, w)  also = Relu(beside)
+    b = C(r, w)
+    late = C(also, w)
+    join = Add(b, late)
+    c = C(join, w)
+    y = If(flag) <then_branch = t () => (float[1, 4, 8, 8] i) { i = Add(c, c) },
+                  else_branch = e () => (float[1, 4, 8, 8] j) { j = C(late, w) }>
+    z = C(y, w)
+}"""
+
+
+@pytest.fixture(name="model")
+def _model(tmp_path: Path) -> Model:
+    text = BRANCHES.replace("C(", "Conv <pads = [1, 1, 1, 1]> (")
+    return opened(build(text, {"w": noise(4, 4, 3, 3)}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layers", "behind"),
+    [
+        ({"a"}, {"b", "c", "z"}),
+        ({"beside"}, {"late", "c", "z"}),
+        ({"b"}, {"c", "z"}),
+        ({"late", "b"}, {"c", "z"}),
+        ({"c"}, {"z"}),
+        ({"a", "beside"}, {"b", "late", "c", "z"}),
+        ({"z"}, set()),
+        (set(), set()),
+        ({"nothing"}, set()),
+    ],
+)
+def test_behind_is_what_depends_on_a_layer(model: Model, layers: set[str], behind: set[str]) -> None:
+    assert convs_behind(model, layers) == behind
