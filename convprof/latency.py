@@ -28,10 +28,6 @@ def predicted_ms(table: LatencyTable, layers: Iterable[PlannedLayer]) -> float:
     """
     dense = {layer.name: layer.time.median for layer in table.layers}
     prices = {(c.name, c.form, c.rank, c.emission): c.time.median for c in table.candidates}
-    saved = sum(dense[at.name] - prices[at.name, at.form, at.rank, at.emission] for at in layers)
+    replaced = [layer for layer in layers if not layer.stays_dense]
+    saved = sum(dense[at.name] - prices[at.name, at.form, at.rank, at.emission] for at in replaced)
     return dense_ms(table) - saved
-
-
-def dense_ms(table: LatencyTable) -> float:
-    """Milliseconds of one inference of the model as it is, end to end."""
-    return table.probes[0].end_to_end.median

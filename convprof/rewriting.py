@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from convprof.errors import PlanError
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.graph import Model, Names, find_convs, fold_batch_norm, replace_conv, save
 from convprof.records.factors import FittedConv
 from convprof.records.plan import Plan
@@ -35,6 +35,6 @@ def rewrite(prepared: Model, plan: Plan, fitted: Sequence[FittedConv], path: Pat
         conv = convs.get(layer.name)
         if conv is None or conv.site is None or layer.name not in emissions:
             raise PlanError(f"layer {layer.name!r}", "it is not in both the plan and the model", "plan again")
-        form = FORMS[layer.form]
+        form = PLANNABLE[layer.form]
         replace_conv(conv, form.arrange(layer.factors, conv.site.spec, emissions[layer.name]), names)
     return save(result, path, plan)

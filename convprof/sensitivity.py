@@ -6,7 +6,7 @@ energy that the candidate loses: its error on white noise, which says little abo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np

@@ -105,5 +105,8 @@ def command(
         progress=console.reporter(quiet),
     )
     console.notices(result.notices, quiet)
-    count = len(result.plan.layers)
-    console.say(f"convprof: wrote {result.path} with {count} convolution{'s' if count != 1 else ''} replaced", quiet)
+    refitted = sum(layer.stays_dense for layer in result.plan.layers)
+    count = len(result.plan.layers) - refitted
+    others = f", {refitted} kept dense, refitted" if refitted else ""
+    done = f"{count} convolution{'s' if count != 1 else ''} replaced{others}"
+    console.say(f"convprof: wrote {result.path} with {done}", quiet)

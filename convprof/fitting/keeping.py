@@ -18,7 +18,7 @@ import numpy as np
 from convprof.data.arrays import read_npz
 from convprof.errors import DataError, OutputError, UsageError
 from convprof.files import read_record, staged, write_text
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors, FittedConv, Recipe
 from convprof.records.files import encode
@@ -124,7 +124,7 @@ class KeptLayers:
         path = self.folder / f"{number:05}.npz"
         if not (self.folder / _KEY).exists() or not path.exists():
             return None
-        chain = FORMS[layer.form].chain(spec, layer.rank)
+        chain = PLANNABLE[layer.form].chain(spec, layer.rank)
         shapes = {f"weight{at}": step.weight_shape for at, step in enumerate(chain)}
         arrays = _arrays(path, {**shapes, "findings": (5,)}, {"bias": (spec.out_channels,)})
         findings = (None if np.isnan(each) else float(each) for each in arrays["findings"])

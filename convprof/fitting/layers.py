@@ -22,7 +22,7 @@ from convprof.fitting.evidence import Task
 from convprof.fitting.keeping import KeptLayers
 from convprof.fitting.levels import Level
 from convprof.fitting.plans import in_order
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.graph import ConvNode, Model, Target
 from convprof.holding import Store
 from convprof.records.convs import ConvSpec
@@ -37,7 +37,7 @@ def factor(model: Model, plan: Plan) -> tuple[FittedConv, ...]:
     fitted = []
     for conv, layer in in_order(model, plan):
         spec, kernel, bias = _dense(conv)
-        factors = FORMS[layer.form].factor(kernel, spec, layer.rank)
+        factors = PLANNABLE[layer.form].factor(kernel, spec, layer.rank)
         chain = Factors(factors.weights, bias)
         fitted.append(FittedConv(layer.name, layer.form, layer.rank, chain, None, None, Recipe()))
     return tuple(fitted)
@@ -79,7 +79,7 @@ def fit(
             result = _fit_layer(task, layer, teacher, student)
             if kept:
                 kept.write(number, result)
-        student.replace(layer.name, FORMS[layer.form].arrange(result.factors, spec, layer.emission))
+        student.replace(layer.name, PLANNABLE[layer.form].arrange(result.factors, spec, layer.emission))
         drift.convert(conv, student)
         teacher.forget()
         student.forget()
@@ -92,7 +92,7 @@ def fit(
 def _fit_layer(task: Task, planned: PlannedLayer, teacher: Walk, student: Walk) -> FittedConv:
     """Gather what there is to know and fit the layer to it."""
     spec, kernel, _ = _dense(task.conv)
-    form = FORMS[planned.form]
+    form = PLANNABLE[planned.form]
     layer = Layer(form, spec, kernel, form.factor(kernel, spec, planned.rank))
     evidence = task.gather(teacher, student)
     factors, recipe = fit_layer(layer, evidence)

@@ -1,7 +1,8 @@
-"""The forms a dense convolution can be factored into: one file each, one row each in FORMS."""
+"""The forms that a plan may give a dense convolution: one file each, one row each in FORMS or PLANNABLE."""
 
 from convprof.forms.channel import Channel
 from convprof.forms.contract import Form
+from convprof.forms.dense import Dense
 from convprof.forms.depthwise_pointwise import DepthwisePointwise
 from convprof.forms.pointwise_depthwise import PointwiseDepthwise
 from convprof.forms.pointwise_depthwise_pointwise import PointwiseDepthwisePointwise
@@ -17,5 +18,9 @@ FORMS: dict[str, Form] = {
     "channel": Channel(),
     "tucker2": Tucker2(),
 }
+"""What a conv can be replaced by to make it cheaper: the candidates."""
 
-__all__ = ["FORMS", "Form", "common_refusal"]
+PLANNABLE: dict[str, Form] = {**FORMS, "dense": Dense()}
+"""Every form that a plan may name: the candidates, and the conv itself, its numbers fitted anew."""
+
+__all__ = ["FORMS", "PLANNABLE", "Form", "common_refusal"]

@@ -1,7 +1,8 @@
-"""What a form must offer: it replaces one dense convolution by a chain of cheaper ones.
+"""What a form must offer: it replaces one dense convolution by a chain of cheaper ones, or `dense` by itself.
 
 A form knows no file format and no framework; kernels are float64 arrays (out_channels, in_channels, *kernel_shape)
-and a rank is a tuple of whole numbers. Laws that hold for every form (tests/laws):
+and a rank is a tuple of whole numbers, empty for a form that factors nothing. Laws that hold for every form
+(tests/laws):
 
 - `factor` and `fit` return weights shaped as `chain` says;
 - at `full_rank` the composed kernel is the kernel;

@@ -9,6 +9,7 @@ from convprof.graph.model import Model, Program
 from convprof.graph.naming import Names
 from convprof.graph.owners import layer_name, layer_owners
 from convprof.graph.pool import Pool, he_like, save_disguised
+from convprof.graph.reach import convs_behind
 from convprof.graph.saving import save, serialized
 from convprof.graph.segments import Cutter, Segment
 from convprof.graph.shapes import bind_inputs, declared_inputs, infer, needs_probe, shape_probe
@@ -28,6 +29,7 @@ __all__ = [
     "bind_inputs",
     "conv_weights",
     "conv_work",
+    "convs_behind",
     "declared_inputs",
     "find_convs",
     "fold_batch_norm",

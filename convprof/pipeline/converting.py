@@ -16,6 +16,7 @@ from convprof import (
 from convprof.errors import UsageError
 from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged
+from convprof.graph import convs_behind
 from convprof.holding import DEFAULT_BUDGET, Store
 from convprof.pipeline.opening import ONE_THREAD, open_to_fit
 from convprof.pipeline.steps import fit, summaries
@@ -60,6 +61,7 @@ def rewrite(
     opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
     counted = analysis.analyze(opened, max_rank=0)
     remarks = list(opened.notices)
+    seen = None if init == "weights" else batches
     if plan is not None:
         chosen = plan if isinstance(plan, Plan) else read_record(Path(plan), Plan)
         if chosen.model.sha256 != opened.file.sha256:
@@ -67,9 +69,11 @@ def rewrite(
     else:
         convs = planning.select(counted, only, skip)
         chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
+        if seen is not None:
+            behind = convs_behind(opened, {layer.name for layer in chosen.layers})
+            chosen = planning.refitted(chosen, counted, convs, behind)
         if (chosen.predicted.macs or 0) >= counted.totals.macs:
             remarks.append(notices.NO_FEWER_MACS)
-    seen = None if init == "weights" else batches
     remarks += notices.of_fit(opened, seen, preprocess)
     prepared = rewriting.prepare(opened, chosen)
     with ExitStack() as ends, staged(Path(output).parent) as folder:

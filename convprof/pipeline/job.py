@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from convprof import execution, rewriting
 from convprof.data import Batches
 from convprof.fitting import KeptLayers
-from convprof.graph import Model
+from convprof.graph import Model, convs_behind
 from convprof.holding import Store
 from convprof.pipeline.steps import compare, fit
 from convprof.records.analysis import Analysis, ConvReport
@@ -49,6 +49,10 @@ class Job:
     def feeds(self) -> Feeds:
         """What the models are timed on."""
         return execution.first_feeds(self.opened, self.batches, self.seed)
+
+    def behind(self, layers: Collection[str]) -> frozenset[str]:
+        """Names of the convs that see what `layers` make; none without data, which alone can tell how to repair."""
+        return frozenset() if self.batches is None else convs_behind(self.opened, layers)
 
     def store(self) -> Store:
         """A new place for activations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -39,9 +40,10 @@ def choices(job: Job, forms: Collection[str], budget: Budget, table: str | Path 
     """All that plans are chosen from; raises PlanError for a budget out of reach before the damage is found out."""
     prices = _prices(job, forms, table) if asks_for_time(budget) else None
     offers = planning.offered(job.convs, forms, prices)
-    planning.require_reachable(Choice(job.before, job.convs, offers, {}, prices), budget)
+    found = Choice(job.before, job.convs, offers, {}, prices, job.behind)
+    planning.require_reachable(found, budget)
     damage = _damage(job, offers)
-    return Choice(job.before, job.convs, offers, sensitivity.damages(damage), prices), damage
+    return replace(found, damages=sensitivity.damages(damage)), damage
 
 
 def accepted(job: Job, choice: Choice, budget: Budget) -> tuple[Plan, tuple[Remark, ...]]:

@@ -2,6 +2,7 @@
 
 from convprof.planning.offers import Offers as Offers
 from convprof.planning.offers import offered as offered
+from convprof.planning.refitting import refitted as refitted
 from convprof.planning.selection import select as select
 from convprof.planning.solving import Choice as Choice
 from convprof.planning.solving import Damages as Damages

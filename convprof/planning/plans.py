@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.macs import chain_macs, chain_parameters
 from convprof.planning.sites import site_of
 from convprof.records.analysis import Analysis, ConvReport
@@ -36,7 +36,7 @@ def decided(
     macs, parameters = analysis.totals.macs, analysis.totals.parameters
     for conv in analysis.convs:
         if conv.name in planned:
-            new_macs, new_parameters = _cost(conv, planned[conv.name])
+            new_macs, new_parameters = cost_of(conv, planned[conv.name])
             macs += new_macs - (conv.macs or 0)
             parameters += new_parameters - conv.parameters
     return Plan(
@@ -55,8 +55,8 @@ def left_out(analysis: Analysis, convs: Sequence[ConvReport]) -> dict[str, Remar
     return {conv.name: _SKIPPED for conv in analysis.convs if conv.name not in names}
 
 
-def _cost(conv: ConvReport, layer: PlannedLayer) -> tuple[int, int]:
+def cost_of(conv: ConvReport, layer: PlannedLayer) -> tuple[int, int]:
     """MACs and parameters of the chain that stands in for the conv; a fitted chain has a bias."""
     site = site_of(conv)
-    chain = FORMS[layer.form].chain(site.spec, layer.rank)
+    chain = PLANNABLE[layer.form].chain(site.spec, layer.rank)
     return chain_macs(chain, site), chain_parameters(chain, bias=True)

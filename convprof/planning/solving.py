@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from convprof.latency import dense_ms, predicted_ms
 from convprof.planning.knapsack import Knapsack, least_damage
 from convprof.planning.offers import Offer, Offers
 from convprof.planning.plans import decided, left_out
+from convprof.planning.refitting import refitted
 from convprof.records.analysis import Analysis, ConvReport
 from convprof.records.convs import Rank
 from convprof.records.plan import Budget, Plan, PlannedLayer
@@ -31,7 +32,8 @@ class Choice:
     """All that plans for one model are chosen from.
 
     These are the `convs` that may be converted, what is offered for them, at what damage, and the prices, without
-    which no budget in time can be met.
+    which no budget in time can be met. `behind` tells which convs see what others make: those that a plan keeps are
+    refitted there.
     """
 
     analysis: Analysis
@@ -39,6 +41,7 @@ class Choice:
     offers: Offers
     damages: Damages
     prices: LatencyTable | None
+    behind: Callable[[Collection[str]], Collection[str]]
 
 
 def solve(choice: Choice, budget: Budget) -> Plan:
@@ -89,8 +92,9 @@ def repriced(choice: Choice, plan: Plan) -> Plan:
 
     Time and damage are None where a layer is not among the candidates. The layers must fit the model.
     """
-    damages = [choice.damages.get((each.name, each.form, each.rank), math.nan) for each in plan.layers]
-    return _decided(choice, plan.layers, plan.budget, sum(damages), None)
+    replaced = [layer for layer in plan.layers if not layer.stays_dense]
+    damages = [choice.damages.get((each.name, each.form, each.rank), math.nan) for each in replaced]
+    return _decided(choice, replaced, plan.budget, sum(damages), None)
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ def _decided(
         with suppress(KeyError):
             latency_ms = predicted_ms(choice.prices, layers)
             latency = latency_ms / dense_ms(choice.prices)
-    return decided(
+    plan = decided(
         choice.analysis,
         layers,
         budget,
@@ -186,6 +190,7 @@ def _decided(
         damage=None if math.isnan(damage) else damage,
         gap=gap,
     )
+    return refitted(plan, choice.analysis, choice.convs, choice.behind({layer.name for layer in layers}))
 
 
 def _with(budget: Budget, field: str, share: float) -> Budget:

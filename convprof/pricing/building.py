@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convprof._version import __version__
 from convprof.errors import PlanError
-from convprof.forms import FORMS
+from convprof.forms import FORMS, PLANNABLE
 from convprof.graph import (
     ConvNode,
     Model,
@@ -82,7 +82,7 @@ def _replaced(folded: Model, variant: Variant, sites: Mapping[str, ConvSite]) ->
 
 def _arrangement(conv: ConvNode, layer: PlannedLayer, site: ConvSite) -> Arrangement:
     """The candidate as it would be emitted, but for the numbers: a fitted chain has a bias."""
-    form = FORMS[layer.form]
+    form = PLANNABLE[layer.form]
     weights = tuple(he_like(spec.weight_shape) for spec in form.chain(site.spec, layer.rank))
     return form.arrange(Factors(weights, he_like((site.spec.out_channels,))), site.spec, layer.emission)
 

@@ -25,7 +25,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class FittedLayer(msgspec.Struct, frozen=True):
-    """How well one replaced layer reproduces the original's response on the calibration inputs.
+    """How well one planned layer reproduces the original's response on the calibration inputs.
 
     Errors are relative squared errors as in `Candidate`, behind the activation where one follows; `error_weights` is
     that of the weights-only factors. `model_error` is how far the model's outputs have moved with this layer and all

@@ -11,7 +11,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from command_line import ROOT, SAMPLES, Result, convprof, data, process, separable_model, small_model
+from command_line import (
+    ROOT,
+    SAMPLES,
+    Result,
+    convprof,
+    data,
+    noise,
+    process,
+    refused,
+    separable_model,
+    small_model,
+    store,
+)
 
 from convprof import __version__
 from convprof.forms import FORMS
@@ -263,6 +275,37 @@ def test_only_and_skip(tmp_path: Path, capsys: Capture) -> None:
     assert replaced("--only", "b") == {"b"}
     assert replaced("--only", "b", "--only", "c", "--skip", "c") == {"b"}
     assert replaced("--skip", "a") == {"b", "c"}
+
+
+def test_what_a_form_does_not_suit_is_refitted_behind_what_it_does(tmp_path: Path, capsys: Capture) -> None:
+    """The conv in the middle has one axis: `spatial` refuses it; a plan that names it `dense` does the same."""
+    text = """g (float[N, 3, 12, 12] x) => (float[N, 8, 12, 12] y) {
+        a = Conv <pads = [1, 1, 1, 1]> (x, w1)  r = Relu(a)
+        b = Conv <pads = [0, 1, 0, 1]> (r, w2)  s = Relu(b)  y = Conv <pads = [1, 1, 1, 1]> (s, w3)
+    }"""
+    kernels = {"w1": noise(8, 3, 3, 3), "w2": noise(8, 8, 1, 3, seed=1), "w3": noise(8, 8, 3, 3, seed=2)}
+    model, inputs = store(tmp_path / "rows.onnx", text, **kernels), data(tmp_path)
+    spatial = ("--form", "spatial", "--rank", "2", "--calibration", inputs)
+
+    def said(name: str, *arguments: str | Path) -> str:
+        result = convprof(capsys, "rewrite", model, "-o", tmp_path / name, *arguments)
+        assert result.code == 0, result.err
+        return result.err
+
+    assert "2 convolutions replaced, 1 kept dense, refitted" in said("all.onnx", *spatial)
+    assert "refitted" not in said("skip.onnx", *spatial, "--skip", "b")
+    assert "refitted" not in said("last.onnx", *spatial, "--only", "y")
+    assert "refitted" not in said("weights.onnx", *spatial, "--init", "weights")
+    layers = [{"name": n, "form": "spatial", "rank": [2]} for n in "ay"] + [{"name": "b", "form": "dense", "rank": []}]
+    plan = {"schema": "convprof.plan/1", "model": {"path": "", "sha256": ""}, "layers": layers}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert "1 kept dense, refitted" in said("plan.onnx", "--plan", tmp_path / "plan.json", "--calibration", inputs)
+    planned, chosen = (onnx.load(tmp_path / name).graph.initializer for name in ("plan.onnx", "all.onnx"))
+    assert list(planned) == list(chosen)
+    layers[2]["rank"] = [2]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    result = convprof(capsys, "rewrite", model, "-o", tmp_path / "o.onnx", "--plan", tmp_path / "plan.json")
+    assert "dense takes no rank" in refused(result)
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])

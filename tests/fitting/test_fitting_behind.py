@@ -9,7 +9,7 @@ import pytest
 
 from convprof.fitting.behind import ActivatedResponse, refine
 from convprof.fitting.curves import Curve, curve, grid
-from convprof.forms import FORMS, Form
+from convprof.forms import PLANNABLE, Form
 from convprof.moments import Gatherer, Moments, Rows
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Array, Factors
@@ -59,7 +59,7 @@ def kernel(seed: int) -> Array:
     return np.random.default_rng(seed + 100).standard_normal(SPEC.weight_shape) / 7
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("form", PLANNABLE.values(), ids=PLANNABLE.keys())
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("other", [False, True])
 def test_refining_never_loses_and_usually_gains(form: Form, name: str, other: bool) -> None:

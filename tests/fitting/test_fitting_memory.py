@@ -10,7 +10,7 @@ from networks import prepared
 
 from convprof import fitting, sensitivity
 from convprof.execution import Walk, chunks
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.graph import find_convs
 from convprof.holding import Array, Held, Store
 from convprof.records.factors import FittedConv
@@ -94,7 +94,7 @@ def test_more_threads_change_the_result_by_rounding_only(tmp_path: Path) -> None
     one, two = (fitting.fit(model, plan, batches, options=RunOptions(threads), seed=0) for threads in (1, 2))
     specs = {conv.name: conv.known_site.spec for conv in find_convs(model)}
     for a, b in zip(one, two, strict=True):
-        first, second = (FORMS[each.form].compose(each.factors, specs[each.name]) for each in (a, b))
+        first, second = (PLANNABLE[each.form].compose(each.factors, specs[each.name]) for each in (a, b))
         np.testing.assert_allclose(first, second, rtol=0, atol=1e-4 * np.abs(first).max())
         assert a.error == pytest.approx(b.error, rel=1e-4)
         assert a.model_error == pytest.approx(b.model_error, rel=1e-4)

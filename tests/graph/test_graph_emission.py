@@ -14,11 +14,11 @@ from onnx_models import Array, build, convs, noise, opened, run
 
 from convprof import fitting, rewriting
 from convprof.errors import ModelError, OutputError
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.graph import Model, Names, save
 from convprof.records.plan import Emission, Plan, PlannedLayer
 
-CHOICES = [(name, emission) for name, form in FORMS.items() for emission in form.emissions]
+CHOICES = [(name, emission) for name, form in PLANNABLE.items() for emission in form.emissions]
 NET = """g (float[N, 4, 12, 12] x) => (float[N, 8, h, w] y, float[N, 8, 12, 12] s) {
     a = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  r = Relu(a)
     b = Conv <auto_pad = "SAME_UPPER", dilations = [1, 1]> (r, w2)  s = Add(b, r)
@@ -33,7 +33,7 @@ def weights(dtype: str = "float32") -> dict[str, Array]:
 
 def plan_for(model: Model, form: str, emission: Emission, rank: int = 2, layers: tuple[str, ...] = ()) -> Plan:
     found = {name: conv for name, conv in convs(model).items() if not layers or name in layers}
-    ranks = {name: FORMS[form].full_rank(conv.known_site.spec) for name, conv in found.items()}
+    ranks = {name: PLANNABLE[form].full_rank(conv.known_site.spec) for name, conv in found.items()}
     planned = tuple(
         PlannedLayer(name, form, tuple(min(rank, r) for r in full), emission) for name, full in ranks.items()
     )
@@ -55,7 +55,7 @@ def composed(model: onnx.ModelProto, opened_model: Model, plan: Plan) -> onnx.Mo
         if node.op_type != "Conv" or layer is None:
             continue
         conv = convs(prepared)[node.output[0]]
-        kernel = FORMS[layer.form].compose(layer.factors, conv.known_site.spec).astype(conv.kernel().dtype)
+        kernel = PLANNABLE[layer.form].compose(layer.factors, conv.known_site.spec).astype(conv.kernel().dtype)
         twin.graph.initializer.append(numpy_helper.from_array(kernel, f"{node.output[0]}.dense"))
         node.input[1] = f"{node.output[0]}.dense"
     return twin
@@ -130,7 +130,7 @@ def test_types_axes_and_versions(
     arrays = {"w": noise(6, 4, *(3 for _ in size), dtype=dtype), "k": noise(6, dtype=dtype)}
     proto = build(text, arrays, ir=ir, opset=17 if ir > 3 else 8)
     model = opened(proto, tmp_path)
-    refusal = FORMS[form].applies(convs(model)["t"].known_site.spec)
+    refusal = PLANNABLE[form].applies(convs(model)["t"].known_site.spec)
     if refusal is not None:
         assert (form, len(size)) == ("spatial", 1)
         return

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from hypothesis import strategies as st
 
-from convprof.forms import FORMS, Form
+from convprof.forms import PLANNABLE, Form
 from convprof.moments import Gatherer, Moments
 from convprof.records.convs import ConvSite, ConvSpec, Rank
 from convprof.records.factors import Array
@@ -62,9 +62,9 @@ def sites(draw: st.DrawFn) -> ConvSite:
 @st.composite
 def cases(draw: st.DrawFn, form: str | None = None) -> Case:
     """Any form (or the one called `form`) at a place that it suits, at any rank that it takes there."""
-    names = [form] if form else list(FORMS)
-    site = draw(sites().filter(lambda s: any(FORMS[name].applies(s.spec) is None for name in names)))
-    chosen = FORMS[draw(st.sampled_from([name for name in names if FORMS[name].applies(site.spec) is None]))]
+    names = [form] if form else list(PLANNABLE)
+    site = draw(sites().filter(lambda s: any(PLANNABLE[name].applies(s.spec) is None for name in names)))
+    chosen = PLANNABLE[draw(st.sampled_from([name for name in names if PLANNABLE[name].applies(site.spec) is None]))]
     rank = tuple(draw(st.integers(1, top)) for top in chosen.full_rank(site.spec))
     return Case(chosen, site, rank, draw(st.integers(0, 2**16)))
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sites import Case
 
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.records.factors import Factors
 
 _LAW = settings(max_examples=300)
@@ -101,9 +101,9 @@ def test_arrangements_without_a_bias_add_none(case: Case) -> None:
         assert not silent.any()
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", PLANNABLE)
 def test_a_form_is_called_what_the_table_calls_it(name: str) -> None:
-    assert FORMS[name].name == name
+    assert PLANNABLE[name].name == name
 
 
 @_LAW

@@ -16,13 +16,13 @@ from onnx.reference import ReferenceEvaluator
 from sites import Case
 
 import convprof
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.records.analysis import ModelFile
 from convprof.records.factors import Array
 from convprof.records.plan import Emission, Plan, PlannedLayer
 from convprof.runtime import open_session
 
-_PAIRS = [(name, emission) for name, form in FORMS.items() for emission in form.emissions]
+_PAIRS = [(name, emission) for name, form in PLANNABLE.items() for emission in form.emissions]
 
 
 def _model(case: Case, bias: Array | None) -> onnx.ModelProto:

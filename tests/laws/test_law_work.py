@@ -6,7 +6,7 @@ import sites
 from hypothesis import given, settings
 from sites import Case
 
-from convprof.forms import FORMS, common_refusal
+from convprof.forms import FORMS, PLANNABLE, common_refusal
 from convprof.macs import chain_macs, chain_parameters, conv_macs, conv_parameters
 from convprof.records.convs import ConvSite, ConvSpec
 
@@ -61,7 +61,7 @@ def _conv(in_channels: int, out_channels: int, kernel: tuple[int, ...], group: i
     return ConvSpec(in_channels, out_channels, kernel, (1,) * axes, (0,) * 2 * axes, (1,) * axes, group)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", PLANNABLE)
 @pytest.mark.parametrize(
     ("spec", "code"),
     [
@@ -75,7 +75,7 @@ def _conv(in_channels: int, out_channels: int, kernel: tuple[int, ...], group: i
     ],
 )
 def test_what_is_not_dense_is_refused_with_a_stable_code(name: str, spec: ConvSpec, code: str) -> None:
-    refusal = FORMS[name].applies(spec)
+    refusal = PLANNABLE[name].applies(spec)
     assert refusal is not None
     assert refusal.code == code
     assert refusal == common_refusal(spec)
@@ -90,7 +90,7 @@ def test_spatial_refuses_what_it_cannot_split(kernel: tuple[int, ...]) -> None:
 
 
 def test_one_input_channel_is_a_dense_conv() -> None:
-    assert all(form.applies(_conv(1, 8, (3, 3), 1)) is None for form in FORMS.values())
+    assert all(form.applies(_conv(1, 8, (3, 3), 1)) is None for form in PLANNABLE.values())
 
 
 def test_no_rank_is_offered_where_none_is_cheaper() -> None:

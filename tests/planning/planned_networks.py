@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from convprof.forms import FORMS
+from convprof.forms import PLANNABLE
 from convprof.macs import chain_macs, chain_parameters, conv_macs, conv_parameters
 from convprof.records.analysis import Analysis, ConvReport, Kind, ModelFile, Totals
 from convprof.records.benchmark import Environment
@@ -87,7 +87,7 @@ def predicted_by_hand(analysis: Analysis, plan: Plan) -> tuple[int, int]:
     macs, parameters = analysis.totals.macs, analysis.totals.parameters
     for conv in analysis.convs:
         if conv.name in layers:
-            chain = FORMS[layers[conv.name].form].chain(site(conv).spec, layers[conv.name].rank)
+            chain = PLANNABLE[layers[conv.name].form].chain(site(conv).spec, layers[conv.name].rank)
             macs += chain_macs(chain, site(conv)) - (conv.macs or 0)
             parameters += chain_parameters(chain, bias=True) - conv.parameters
     return macs, parameters

@@ -38,7 +38,8 @@ def test_of_several_emissions_the_fastest_is_offered() -> None:
     analysis = analysis_of(report("a"))
     prices = prices_of(analysis, {"a": 1.0}, {("a", (2,)): 0.6}, {("a", (2,)): 0.4})
     (offer,) = planning.offered(analysis.convs, [FORM], prices).by_layer["a"]
-    assert (offer.emission, offer.milliseconds) == ("concat", pytest.approx(-0.6))
+    assert offer.emission == "concat"
+    assert offer.milliseconds == pytest.approx(-0.6)
 
 
 def test_a_conv_without_a_price_says_so() -> None:

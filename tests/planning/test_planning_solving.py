@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +13,13 @@ from convprof.errors import PlanError
 from convprof.forms import FORMS
 from convprof.planning import Choice
 from convprof.records.analysis import Analysis
+from convprof.records.convs import Rank
 from convprof.records.plan import Budget, Plan
+
+
+def _nothing(layers: Collection[str]) -> tuple[str, ...]:
+    """No conv stands behind another."""
+    return ()
 
 
 def _choice(analysis: Analysis, seed: int, only: tuple[str, ...] = ()) -> Choice:
@@ -25,17 +33,22 @@ def _choice(analysis: Analysis, seed: int, only: tuple[str, ...] = ()) -> Choice
             ranks = [each.rank for each in every if each.form == form]
             falling = np.sort(random.uniform(0, 1, len(ranks)))[::-1]
             damages |= {(every[0].name, form, rank): float(each) for rank, each in zip(ranks, falling, strict=True)}
-    return Choice(analysis, convs, offers, damages, None)
+    return Choice(analysis, convs, offers, damages, None, _nothing)
 
 
 def _priced() -> Choice:
     """Two convs of 1 ms each in a model of 3 ms; ranks 1 and 2 take 0.25 and 0.5 ms at damage 4 and 1, or 8 and 2."""
     analysis = analysis_of(report("a"), report("b"))
-    candidates = {(name, (rank,)): 0.25 * rank for name in "ab" for rank in (1, 2)}
+    candidates: dict[tuple[str, Rank], float] = {(name, (rank,)): 0.25 * rank for name in "ab" for rank in (1, 2)}
     prices = prices_of(analysis, {"a": 1.0, "b": 1.0}, candidates)
     offers = planning.offered(analysis.convs, [FORM], prices)
-    damages = {("a", FORM, (1,)): 4.0, ("a", FORM, (2,)): 1.0, ("b", FORM, (1,)): 8.0, ("b", FORM, (2,)): 2.0}
-    return Choice(analysis, analysis.convs, offers, damages, prices)
+    damages: dict[tuple[str, str, Rank], float] = {
+        ("a", FORM, (1,)): 4.0,
+        ("a", FORM, (2,)): 1.0,
+        ("b", FORM, (1,)): 8.0,
+        ("b", FORM, (2,)): 2.0,
+    }
+    return Choice(analysis, analysis.convs, offers, damages, prices, _nothing)
 
 
 def _taken(plan: Plan) -> dict[str, int]:
@@ -154,9 +167,17 @@ class TestTime:
         analysis = analysis_of(report("a"), report("b"))
         prices = prices_of(analysis, {"a": 1.0, "b": 1.0}, {("a", (1,)): 0.5, ("b", (1,)): 1.2})
         offers = planning.offered(analysis.convs, [FORM], prices)
-        choice = Choice(analysis, analysis.convs, offers, {("a", FORM, (1,)): 1.0}, prices)
+        choice = Choice(analysis, analysis.convs, offers, {("a", FORM, (1,)): 1.0}, prices, _nothing)
         plan = planning.solve(choice, Budget(target_latency=0.9))
         assert {kept.name: kept.reason.code for kept in plan.kept} == {"b": "no-faster-form"}
+
+
+def test_what_stays_dense_behind_what_is_replaced_is_refitted() -> None:
+    choice = replace(_priced(), behind=lambda layers: ("b",) if "a" in layers else ())
+    plan = planning.solve(choice, Budget(target_latency=0.85))
+    assert [(layer.name, layer.form, layer.rank) for layer in plan.layers] == [("a", FORM, (2,)), ("b", "dense", ())]
+    assert plan.kept == ()
+    assert planning.repriced(choice, plan).predicted.latency == plan.predicted.latency
 
 
 class TestSweep:
@@ -178,7 +199,7 @@ class TestSweep:
         analysis = analysis_of(report("a"))
         prices = prices_of(analysis, {"a": 1.0}, {("a", (1,)): 1.5})
         offers = planning.offered(analysis.convs, [FORM], prices)
-        assert planning.sweep(Choice(analysis, analysis.convs, offers, {}, prices), Budget(), 8) == ()
+        assert planning.sweep(Choice(analysis, analysis.convs, offers, {}, prices, _nothing), Budget(), 8) == ()
 
 
 class TestRepriced:
