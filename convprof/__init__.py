@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from convprof.pipeline import bench as bench
     from convprof.pipeline import cost as cost
     from convprof.pipeline import optimize as optimize
+    from convprof.pipeline import quantize as quantize
     from convprof.pipeline import report as report
     from convprof.pipeline import rewrite as rewrite
     from convprof.pipeline import verify as verify
 
-_VERBS = ("analyze", "bench", "cost", "optimize", "report", "rewrite", "verify")
+_VERBS = ("analyze", "bench", "cost", "optimize", "quantize", "report", "rewrite", "verify")
 
 __all__ = ["ConvprofError", "__version__", *_VERBS]
 

@@ -24,6 +24,7 @@ from convprof import (
     layering,
     notices,
     planning,
+    quantization,
     rewriting,
     runtime,
     sensitivity,
@@ -45,7 +46,7 @@ from convprof.records.files import encode
 from convprof.records.plan import Emission, Plan
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
-from convprof.records.run import FittedLayer, Rewriting, Run, Stage
+from convprof.records.run import FittedLayer, Quantization, Rewriting, Run, Stage
 from convprof.reporting import render_run
 from convprof.runtime import RunOptions
 
@@ -122,6 +123,28 @@ def rewrite(
         rewriting.rewrite(prepared, chosen, fitted, folder / Path(output).name)
     remarks += kept.notices
     return Rewriting(str(output), chosen, _summaries(fitted), tuple(remarks))
+
+
+def quantize(
+    model: str | Path,
+    output: str | Path,
+    *,
+    calibration: str | None = None,
+    preprocess: str | None = None,
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    options: RunOptions = _ONE_THREAD,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Quantization:
+    """Write the model as static int8 to `output`, its ranges taken from the calibration data, as `rewrite` takes it."""
+    keep_apart(Path(output), [Path(model)])
+    opened, batches = _open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
+    if batches is None:
+        raise UsageError("quantize", "nothing says what the model will see", "give --calibration DATA")
+    with staged(Path(output).parent) as folder:
+        made = quantization.quantize(opened, batches, folder / Path(output).name, options=options, progress=progress)
+    return msgspec.structs.replace(made, path=str(output))
 
 
 def verify(

@@ -22,6 +22,7 @@ _COMMANDS = {
     "analyze": "What a model holds and costs, and which convolutions could be replaced.",
     "optimize": "Analyse, plan, fit, rewrite, verify, bench and report: the whole way.",
     "rewrite": "Replace convolutions by a plan, or by one form at one rank.",
+    "quantize": "Write a model as int8: the rival of a conversion, or its last step.",
     "verify": "Compare a model and its converted twin on data.",
     "bench": "Time models against each other.",
     "report": "Print the report of a run again.",

@@ -8,6 +8,7 @@ from convprof.graph.loading import read
 from convprof.graph.model import Model, Program
 from convprof.graph.naming import Names
 from convprof.graph.owners import layer_owners
+from convprof.graph.precision import is_quantized, stored_bytes
 from convprof.graph.saving import save, serialized
 from convprof.graph.segments import Cutter, Segment
 from convprof.graph.shapes import bind_inputs, declared_inputs, infer, needs_probe, shape_probe
@@ -30,6 +31,7 @@ __all__ = [
     "find_convs",
     "fold_batch_norm",
     "infer",
+    "is_quantized",
     "layer_owners",
     "measure_work",
     "needs_probe",
@@ -38,6 +40,7 @@ __all__ = [
     "save",
     "serialized",
     "shape_probe",
+    "stored_bytes",
     "target_of",
     "weights_digest",
 ]

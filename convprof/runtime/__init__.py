@@ -1,5 +1,6 @@
-"""The only room that imports onnxruntime: open models, where their time goes, and the machine they run on."""
+"""The only room that imports onnxruntime: open models, where their time goes, int8, and the machine they run on."""
 
+from convprof.runtime.int8 import quantize as quantize
 from convprof.runtime.machine import available_cores as available_cores
 from convprof.runtime.machine import environment as environment
 from convprof.runtime.profiles import layer_times as layer_times

@@ -18,7 +18,7 @@ Feeds = Mapping[str, NDArray[Any]]
 """Arrays by the name of the input that they go to."""
 
 
-_SILENT = 4
+SILENT = 4
 """ORT's severity "fatal": what goes wrong reaches us as an exception, so nothing has to be printed."""
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "string": "object"}
@@ -51,7 +51,7 @@ class Session:
             values = self._inference.run(None, dict(feeds))
         except Exception as error:  # ORT's exceptions share no other base
             raise ModelError(
-                self.what, _first_line(error), "check the names, dtypes and shapes of the inputs"
+                self.what, first_line(error), "check the names, dtypes and shapes of the inputs"
             ) from error
         return dict(zip(self.outputs, values, strict=True))
 
@@ -84,7 +84,7 @@ def session_options(options: RunOptions) -> SessionOptions:
     made = ort().SessionOptions()
     made.intra_op_num_threads = options.threads
     made.inter_op_num_threads = 1
-    made.log_severity_level = _SILENT
+    made.log_severity_level = SILENT
     # The threads of a session that has just run would spin on, and take time from the one that runs next.
     made.add_session_config_entry("session.force_spinning_stop", "1")
     return made
@@ -102,7 +102,7 @@ def open_inference(model: bytes | Path, options: RunOptions, session_options: Se
         source = str(model) if isinstance(model, Path) else model
         inference = ort().InferenceSession(source, session_options, providers=list(options.providers))
     except Exception as error:  # ORT's exceptions share no other base
-        raise ModelError(what, _first_line(error), "check that it is a valid ONNX model") from error
+        raise ModelError(what, first_line(error), "check that it is a valid ONNX model") from error
     # ORT falls back to the CPU without a word where a provider's libraries cannot be loaded.
     for provider in options.providers:
         if provider not in inference.get_providers():
@@ -110,7 +110,7 @@ def open_inference(model: bytes | Path, options: RunOptions, session_options: Se
     return inference
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Why ORT failed: the first line of its message, without the number and name of the status."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", lines[0])
