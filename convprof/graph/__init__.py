@@ -1,5 +1,6 @@
 """The only room that knows ONNX: opening, measuring, cutting, rewriting and saving graphs."""
 
+from convprof.graph.biases import shift_biases
 from convprof.graph.convs import ConvNode, find_convs
 from convprof.graph.emission import replace_conv
 from convprof.graph.folding import fold_batch_norm
@@ -40,6 +41,7 @@ __all__ = [
     "save",
     "serialized",
     "shape_probe",
+    "shift_biases",
     "stored_bytes",
     "target_of",
     "weights_digest",
