@@ -16,7 +16,7 @@ from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.records.files import FORMATS, decode, encode, schema
 from convprof.records.plan import Budget, KeptLayer, Plan, PlannedLayer, Prediction
 from convprof.records.remarks import Remark
-from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage
+from convprof.records.run import FittedLayer, LayerChange, Rival, Run, RunVerdict, Stage
 
 _REMARK = Remark("a-code", "a sentence with “quotes”, <tags> & a newline\n")
 _FILE = ModelFile("modèle.onnx", "ab" * 32, 8, 17, "pytorch")
@@ -92,6 +92,7 @@ _RUN = Run(
     (Stage("fit", None, 1.5, 64),),
     RunVerdict(True, "yes", 2.0, (1.5, 2.5), None, -0.5),
     (_REMARK,),
+    Rival("dense int8", "int8.onnx", 256, 25, 100, 60, _FIDELITY, *_BENCHMARK.comparisons * 2),
 )
 _EXAMPLES: dict[str, msgspec.Struct] = {
     "analysis": _ANALYSIS,
