@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from convprof.pipeline import optimize as optimize
     from convprof.pipeline import plan as plan
     from convprof.pipeline import probe as probe
+    from convprof.pipeline import quantize as quantize
     from convprof.pipeline import report as report
     from convprof.pipeline import rewrite as rewrite
     from convprof.pipeline import verify as verify
     from convprof.records.plan import Budget as Budget
 
-_VERBS = ("analyze", "bench", "cost", "optimize", "plan", "probe", "report", "rewrite", "verify")
+_VERBS = ("analyze", "bench", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite", "verify")
 
 __all__ = ["Budget", "ConvprofError", "__version__", *_VERBS]
 

@@ -81,10 +81,16 @@ def measure(
     return Benchmark(
         schema="convprof.benchmark/1",
         models=tuple(_summary(entrant, sample) for entrant, sample in zip(entrants, samples, strict=True)),
-        comparisons=tuple(_comparison(samples, candidate, seed) for candidate in range(1, len(samples))),
+        comparisons=tuple(_comparison(samples, 0, candidate, seed) for candidate in range(1, len(samples))),
         environment=environment(options),
         cautions=(*cautions, *_cautions_after(samples)),
     )
+
+
+def compare(benchmark: Benchmark, baseline: int, candidate: int, *, seed: int = 0) -> Comparison:
+    """Compare any two models of a benchmark by the times in it; `seed` decides the resamples of the interval."""
+    samples = [Sample(np.array(model.samples_ms)) for model in benchmark.models]
+    return _comparison(samples, baseline, candidate, seed)
 
 
 @dataclass(frozen=True)
@@ -149,12 +155,11 @@ def _summary(entrant: _Entrant, sample: Sample) -> ModelTimes:
     )
 
 
-def _comparison(samples: Sequence[Sample], candidate: int, seed: int) -> Comparison:
-    """Compare the first model with another one."""
-    speedup, interval = paired_ratio(samples[0], samples[candidate], seed, _LEVEL)
+def _comparison(samples: Sequence[Sample], baseline: int, candidate: int, seed: int) -> Comparison:
+    speedup, interval = paired_ratio(samples[baseline], samples[candidate], seed, _LEVEL)
     enough = len(samples[0]) >= _ROUNDS_FOR_A_VERDICT
     return Comparison(
-        baseline=0,
+        baseline=baseline,
         candidate=candidate,
         speedup=speedup,
         interval=interval,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import parser
 
 from convprof import benchmarking
-from convprof.benchmarking import measure
+from convprof.benchmarking import compare, measure
 from convprof.errors import ModelError, UsageError
 from convprof.records.benchmark import Benchmark
 from convprof.records.files import decode, encode
@@ -95,6 +95,15 @@ def test_every_round_has_every_model_once_in_an_order_that_the_seed_decides(mach
     assert len(set(rounds)) == 6
     assert order(seed=1) == first
     assert order(seed=2) != first
+
+
+def test_any_two_models_can_be_compared_afterwards(machine: Machine) -> None:
+    clock = machine(a=lambda: 0.004, b=lambda: 0.002, c=lambda: 0.001)
+    found = measure(models("a", "b", "c"), [FEEDS] * 3, options=OPTIONS, iterations=20, timer=clock.timer)
+    other = compare(found, 1, 2)
+    assert (other.baseline, other.candidate, other.verdict) == (1, 2, "faster")
+    assert other.speedup == pytest.approx(2)
+    assert compare(found, 0, 1) == found.comparisons[0]
 
 
 def test_a_drift_of_the_machine_leaves_the_speedup_alone(machine: Machine) -> None:

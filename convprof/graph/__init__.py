@@ -1,5 +1,6 @@
 """The only room that knows ONNX: opening, measuring, cutting, rewriting and saving graphs."""
 
+from convprof.graph.biases import shift_biases
 from convprof.graph.convs import ConvNode, find_convs
 from convprof.graph.emission import replace_conv
 from convprof.graph.folding import fold_batch_norm
@@ -9,6 +10,7 @@ from convprof.graph.model import Model, Program
 from convprof.graph.naming import Names
 from convprof.graph.owners import layer_name, layer_owners
 from convprof.graph.pool import Pool, he_like, save_disguised
+from convprof.graph.precision import is_quantized, stored_bytes
 from convprof.graph.reach import convs_behind
 from convprof.graph.saving import save, serialized
 from convprof.graph.segments import Cutter, Segment
@@ -35,6 +37,7 @@ __all__ = [
     "fold_batch_norm",
     "he_like",
     "infer",
+    "is_quantized",
     "layer_name",
     "layer_owners",
     "measure_work",
@@ -45,6 +48,8 @@ __all__ = [
     "save_disguised",
     "serialized",
     "shape_probe",
+    "shift_biases",
+    "stored_bytes",
     "target_of",
     "weights_digest",
 ]

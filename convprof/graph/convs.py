@@ -96,6 +96,10 @@ class ConvNode:
             return Remark("unknown-shape", "the shapes around the conv are not known; give --input-shape")
         if self.dtype not in ("float32", "float64", "float16", "bfloat16"):
             return Remark("dtype", f"weights of type {self.dtype} are not factored")
+        if _is_dequantized(self.node.inputs[0]):
+            return Remark(
+                "quantized", "the conv works on int8: replace convs in the float model and quantize the result"
+            )
         if not is_constant(self.node.inputs[1]) or (self.has_bias and not is_constant(self.node.inputs[2])):
             return Remark("weights-not-constant", "the weights are computed from the model's inputs")
         return None
@@ -126,6 +130,12 @@ def find_convs(model: Model) -> tuple[ConvNode, ...]:
         for scope, node in nodes
         if _is_conv(node)
     )
+
+
+def _is_dequantized(value: ir.Value | None) -> bool:
+    """Whether the value stands for integers, so that the runtime may take the integers instead."""
+    producer = None if value is None else value.producer()
+    return producer is not None and producer.op_type == "DequantizeLinear"
 
 
 def _group(node: ir.Node) -> int:

@@ -4,6 +4,7 @@ Shapes are given as a mapping from input name to sizes (`input_shapes`) or from 
 as `convprof.data` describes it.
 """
 
+from convprof.pipeline.converting import quantize as quantize
 from convprof.pipeline.converting import rewrite as rewrite
 from convprof.pipeline.looking import analyze as analyze
 from convprof.pipeline.looking import bench as bench

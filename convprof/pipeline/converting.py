@@ -1,4 +1,4 @@
-"""The verb that converts a model as a plan or an option says: rewrite."""
+"""The verbs that write another model: rewrite, as a plan or an option says, and quantize."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
 from convprof import (
     analysis,
     fitting,
     notices,
     planning,
+    quantization,
     rewriting,
 )
 from convprof.errors import UsageError
@@ -23,7 +26,7 @@ from convprof.pipeline.steps import fit, summaries
 from convprof.records.plan import Emission, Plan
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
-from convprof.records.run import Rewriting
+from convprof.records.run import Quantization, Rewriting
 from convprof.runtime import RunOptions
 
 
@@ -82,3 +85,25 @@ def rewrite(
         rewriting.rewrite(prepared, chosen, fitted, folder / Path(output).name)
     remarks += kept.notices
     return Rewriting(str(output), chosen, summaries(fitted), tuple(remarks))
+
+
+def quantize(
+    model: str | Path,
+    output: str | Path,
+    *,
+    calibration: str | None = None,
+    preprocess: str | None = None,
+    input_shapes: Sizes | None = None,
+    dims: Mapping[str, int] | None = None,
+    options: RunOptions = ONE_THREAD,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Quantization:
+    """Write the model as static int8 to `output`, its ranges taken from the calibration data, as `rewrite` takes it."""
+    keep_apart(Path(output), [Path(model)])
+    opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
+    if batches is None:
+        raise UsageError("quantize", "nothing says what the model will see", "give --calibration DATA")
+    with staged(Path(output).parent) as folder:
+        made = quantization.quantize(opened, batches, folder / Path(output).name, options=options, progress=progress)
+    return msgspec.structs.replace(made, path=str(output))

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from convprof.records.analysis import Analysis
-from convprof.records.benchmark import Benchmark
+from convprof.records.benchmark import Benchmark, Comparison
 from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
@@ -53,8 +53,30 @@ class LayerChange(msgspec.Struct, frozen=True):
     latency_after_ms: float | None
 
 
+class Rival(msgspec.Struct, frozen=True):
+    """What one would do instead of converting, as "dense int8": the original in another precision.
+
+    `samples` inputs were looked at to make it. `bytes` and its kin are sizes of files, data beside them included.
+    `fidelity` compares it with the original; the comparisons are of the same benchmark, where a `speedup` above 1 says
+    that the rival is the faster one.
+    """
+
+    name: str
+    path: str
+    samples: int
+    bytes: int
+    bytes_original: int
+    bytes_converted: int
+    fidelity: Fidelity | None
+    against_original: Comparison
+    against_converted: Comparison
+
+
 class RunVerdict(msgspec.Struct, frozen=True):
-    """Is it worth it? `speedup` with its interval, the metric's change and the change of parameters (a ratio - 1)."""
+    """Is it worth it? `speedup` with its interval, the metric's change and the change of parameters (a ratio - 1).
+
+    `better_rival` names what is faster than the converted model and no further from the original, if anything is.
+    """
 
     worth_it: bool
     text: str
@@ -62,6 +84,7 @@ class RunVerdict(msgspec.Struct, frozen=True):
     interval: tuple[float, float]
     metric_change: float | None
     size_change: float
+    better_rival: str | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -81,6 +104,17 @@ class Run(msgspec.Struct, frozen=True):
     verdict: RunVerdict
     notices: tuple[Remark, ...] = ()
     planning: Planning | None = None
+    rival: Rival | None = None
+
+
+class Quantization(msgspec.Struct, frozen=True):
+    """What `quantize` wrote: its ranges come from `samples` inputs; sizes of files in bytes, data beside included."""
+
+    path: str
+    samples: int
+    bytes_before: int
+    bytes_after: int
+    notices: tuple[Remark, ...] = ()
 
 
 class Rewriting(msgspec.Struct, frozen=True):

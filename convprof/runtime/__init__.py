@@ -1,6 +1,7 @@
-"""The only room that imports onnxruntime: open models, where their time goes, and the machine they run on."""
+"""The only room that imports onnxruntime: open models, where their time goes, int8, and the machine they run on."""
 
 from convprof.runtime.attribution import node_layers as node_layers
+from convprof.runtime.int8 import quantize as quantize
 from convprof.runtime.machine import environment as environment
 from convprof.runtime.probe import Effort as Effort
 from convprof.runtime.probe import available_cores as available_cores

@@ -57,6 +57,54 @@ class OnnxRuntime(Protocol):
     def get_available_providers(self) -> list[str]:
         """Name the providers that this build has."""
 
+    def set_default_logger_severity(self, severity: int) -> None:
+        """Say from which severity on sessions log that were not told."""
+
+
+class QuantFormat(Protocol):
+    """How a quantised model is written."""
+
+    QDQ: object
+
+
+class QuantType(Protocol):
+    """Types of quantised numbers."""
+
+    QUInt8: object
+    QInt8: object
+
+
+class CalibrationMethod(Protocol):
+    """How a range is chosen from the values seen."""
+
+    MinMax: object
+
+
+class Quantizer(Protocol):
+    """What is used of onnxruntime.quantization."""
+
+    QuantFormat: QuantFormat
+    QuantType: QuantType
+    CalibrationMethod: CalibrationMethod
+
+    def quant_pre_process(self, input_model: str, output_model_path: str, *, skip_symbolic_shape: bool) -> None:
+        """Optimise the graph and infer shapes."""
+
+    def quantize_static(
+        self,
+        model_input: str,
+        model_output: str,
+        calibration_data_reader: object,
+        *,
+        quant_format: object,
+        per_channel: bool,
+        activation_type: object,
+        weight_type: object,
+        calibrate_method: object,
+        extra_options: dict[str, bool],
+    ) -> None:
+        """Calibrate and write."""
+
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while onnxruntime is being imported
 
@@ -66,3 +114,10 @@ def ort() -> OnnxRuntime:
     import onnxruntime
 
     return cast(OnnxRuntime, onnxruntime)
+
+
+def quantizer() -> Quantizer:
+    """Import onnxruntime.quantization when it is first needed."""
+    import onnxruntime.quantization
+
+    return cast(Quantizer, onnxruntime.quantization)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 _CONTAINERS = ("If", "Loop", "Scan")
 """Their time is that of the nodes inside, which the trace lists as well."""
 _WARM_UPS = 2
-_SILENT = 4
+SILENT = 4
 """Severity "fatal": what goes wrong is raised, so nothing has to be printed."""
 
 Feeds = Mapping[str, NDArray[Any]]
@@ -159,7 +159,7 @@ def configure(made: SessionOptions, threads: int, trace: str | None) -> None:
     """Set `threads` within an operator, and a profile where a prefix for the name of its trace is given."""
     made.intra_op_num_threads = threads
     made.inter_op_num_threads = 1
-    made.log_severity_level = _SILENT
+    made.log_severity_level = SILENT
     # The threads of a session that has just run would spin on, and take time from the one that runs next.
     made.add_session_config_entry("session.force_spinning_stop", "1")
     if trace is not None:

@@ -52,7 +52,7 @@ class Session:
             values = self._inference.run(None, dict(feeds))
         except Exception as error:  # ORT's exceptions share no other base
             raise ModelError(
-                self.what, _first_line(error), "check the names, dtypes and shapes of the inputs"
+                self.what, first_line(error), "check the names, dtypes and shapes of the inputs"
             ) from error
         return dict(zip(self.outputs, values, strict=True))
 
@@ -94,7 +94,7 @@ def open_inference(model: bytes | Path, options: RunOptions, session_options: Se
         source = str(model) if isinstance(model, Path) else model
         inference = ort().InferenceSession(source, session_options, providers=providers)
     except Exception as error:  # ORT's exceptions share no other base
-        raise ModelError(what, _first_line(error), "check that it is a valid ONNX model") from error
+        raise ModelError(what, first_line(error), "check that it is a valid ONNX model") from error
     # ORT falls back to the CPU without a word where a provider's libraries cannot be loaded.
     for name, _ in providers:
         if name not in inference.get_providers():
@@ -115,7 +115,7 @@ def _providers(options: RunOptions) -> list[tuple[str, dict[str, str]]]:
     return providers
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Why ORT failed: the first line of its message, without the number and name of the status."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", lines[0])

@@ -450,3 +450,27 @@ def test_help_names_every_form(capsys: Capture, command: str) -> None:
     *others, last = FORMS
     wanted = f"{', '.join(others)} or {last}"
     assert wanted.replace(" ", "") in "".join(convprof(capsys, command, "--help").out.split())
+
+
+def test_quantize_writes_what_can_be_verified_and_measured(tmp_path: Path, capsys: Capture) -> None:
+    model, pictures, made = small_model(tmp_path), data(tmp_path), tmp_path / "deep" / "int8.onnx"
+    found = convprof(capsys, "quantize", model, "-o", made, "--calibration", pictures)
+    assert (found.code, found.out) == (0, "")
+    assert "in int8 by 24 inputs" in found.err
+    assert [path.name for path in made.parent.iterdir()] == ["int8.onnx"]
+    fidelity = json.loads(convprof(capsys, "verify", model, made, "--data", pictures, "--format", "json").out)
+    assert fidelity["samples"] == 24
+    assert fidelity["outputs"][0]["sqnr_db"] > 25
+    times = json.loads(convprof(capsys, "bench", model, made, "--iterations", "3", "--format", "json").out)
+    assert [Path(each["path"]).name for each in times["models"]] == ["model.onnx", "int8.onnx"]
+
+
+def test_quantize_says_nothing_and_leaves_nothing_else(tmp_path: Path) -> None:
+    """Its library prints, logs, and writes files of its own: none of it may reach the user."""
+    work, spare = tmp_path / "work", tmp_path / "spare"
+    work.mkdir()
+    spare.mkdir()
+    arguments = ("quantize", small_model(work), "-o", "int8.onnx", "--calibration", data(work), "-q")
+    assert process(*arguments, cwd=work, env={"TMPDIR": str(spare)}) == Result(0, "", "")
+    assert {path.name for path in work.iterdir()} == {"model.onnx", "data.npz", "int8.onnx"}
+    assert list(spare.iterdir()) == []

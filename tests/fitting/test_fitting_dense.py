@@ -12,10 +12,10 @@ from networks import model, pictures, plan
 from test_fitting_memory import same
 
 import convprof
-from convprof import fitting, layering, rewriting
+from convprof import fitting, rewriting
 from convprof.analysis import analyze
 from convprof.execution import load, settle
-from convprof.graph import Model
+from convprof.graph import Model, layer_name
 from convprof.records.factors import FittedConv
 from convprof.records.plan import Plan, PlannedLayer
 from convprof.records.run import Rewriting

@@ -147,6 +147,18 @@ def test_integer_and_quantised_weights_are_refused(tmp_path: Path) -> None:
     assert conv.refusal.code == "dtype"
 
 
+def test_a_conv_between_integers_is_refused_and_one_with_stored_integers_only_is_not(tmp_path: Path) -> None:
+    text = """g (float[1, 4, 8, 8] x) => (float[a, b, c, d] y) {
+        q = QuantizeLinear(x, s, z)  r = DequantizeLinear(q, s, z)  k = DequantizeLinear(i, s, n)
+        h = Conv(r, k)  y = Conv(h, k)
+    }"""
+    scale = {"s": np.float32(0.1), "z": np.uint8(128), "n": np.int8(0), "i": np.ones((4, 4, 3, 3), np.int8)}
+    inner, outer = find_convs(opened(build(text, {name: np.asarray(each) for name, each in scale.items()}), tmp_path))
+    assert inner.refusal is not None
+    assert inner.refusal.code == "quantized"
+    assert outer.refusal is None
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_numbers_are_refused(tmp_path: Path, value: float) -> None:
     text = "g (float[1, 3, 8, 8] x) => (float[a, b, c, d] y) { y = Conv(x, w) }"

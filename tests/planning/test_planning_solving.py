@@ -27,7 +27,7 @@ def _choice(analysis: Analysis, seed: int, only: tuple[str, ...] = ()) -> Choice
     random = np.random.default_rng(seed)
     convs = planning.select(analysis, only, ())
     offers = planning.offered(convs, list(FORMS), None)
-    damages = {}
+    damages: dict[tuple[str, str, Rank], float] = {}
     for every in offers.by_layer.values():
         for form in FORMS:
             ranks = [each.rank for each in every if each.form == form]

@@ -18,7 +18,7 @@ from convprof.records.plan import Budget, KeptLayer, Measured, Plan, PlannedLaye
 from convprof.records.planning import FrontPoint, Planning, Round
 from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, ProbePrice, Timing
 from convprof.records.remarks import Remark
-from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage
+from convprof.records.run import FittedLayer, LayerChange, Rival, Run, RunVerdict, Stage
 
 _REMARK = Remark("a-code", "a sentence with “quotes”, <tags> & a newline\n")
 _FILE = ModelFile("modèle.onnx", "ab" * 32, 8, 17, "pytorch")
@@ -121,6 +121,7 @@ _RUN = Run(
     RunVerdict(True, "yes", 2.0, (1.5, 2.5), None, -0.5),
     (_REMARK,),
     _PLANNING,
+    Rival("dense int8", "int8.onnx", 256, 25, 100, 60, _FIDELITY, *_BENCHMARK.comparisons * 2),
 )
 _EXAMPLES: dict[str, msgspec.Struct] = {
     "analysis": _ANALYSIS,
