@@ -19,18 +19,21 @@ _RUNS = 20
 def profile(
     benchmark: Benchmark, models: Sequence[Model], analysis: Analysis, feeds: Feeds, options: RunOptions
 ) -> Benchmark:
-    """The benchmark of `models` with the median time of each layer of the original, which `analysis` describes."""
+    """The benchmark with the median time of each layer of the original in `models`, the first ones that it timed.
+
+    `analysis` describes the original.
+    """
     layers = [conv.name for conv in analysis.convs]
     profiled = tuple(
         msgspec.structs.replace(times, layers_ms=_times(model, layers, feeds, options))
-        for times, model in zip(benchmark.models, models, strict=True)
+        for times, model in zip(benchmark.models, models, strict=False)
     )
-    return msgspec.structs.replace(benchmark, models=profiled)
+    return msgspec.structs.replace(benchmark, models=(*profiled, *benchmark.models[len(models) :]))
 
 
 def changes(before: Analysis, after: Analysis, benchmark: Benchmark) -> tuple[LayerChange, ...]:
     """Every conv of the original, and what stands in its place in the converted model, the benchmark's second one."""
-    old_times, new_times = (times.layers_ms for times in benchmark.models)
+    old_times, new_times = (times.layers_ms for times in benchmark.models[:2])
     layers = {conv.name for conv in before.convs}
     found = []
     for conv in before.convs:

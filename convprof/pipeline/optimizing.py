@@ -29,6 +29,7 @@ from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_
 from convprof.pipeline.job import Job
 from convprof.pipeline.opening import ONE_THREAD, judged_on, open_to_fit
 from convprof.pipeline.proposing import choices
+from convprof.pipeline.rivals import int8, rival
 from convprof.pipeline.steps import Watch, summaries
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
@@ -39,7 +40,7 @@ from convprof.records.run import Run
 from convprof.reporting import render_run
 from convprof.runtime import RunOptions
 
-_MODEL, _PLAN, _REPORT, _PAGE = "model.onnx", "plan.json", "report.json", "report.html"
+_MODEL, _INT8, _PLAN, _REPORT, _PAGE = "model.onnx", "int8.onnx", "plan.json", "report.json", "report.html"
 
 
 def optimize(
@@ -104,13 +105,18 @@ def optimize(
         after = analysis.analyze(done.written, max_rank=0)
         fidelity = done.fidelity
         watch.stage("fit and verify", batches, fidelity.metric.after if fidelity and fidelity.metric else None)
+        dense8 = int8(job, folder / _INT8)
+        watch.stage("int8", batches)
         feeds = job.feeds()
-        pair = [(Path(each.file.path), each.file.sha256) for each in (opened, done.written)]
+        entrants = [(Path(each.file.path), each.file.sha256) for each in (opened, done.written)]
+        if dense8.made:
+            entrants.append((folder / _INT8, ""))
         benchmark = benchmarking.measure(
-            pair, [feeds, feeds], options=options, iterations=iterations, seed=seed, progress=progress
+            entrants, [feeds] * len(entrants), options=options, iterations=iterations, seed=seed, progress=progress
         )
         benchmark = layering.profile(benchmark, (opened, done.written), before, feeds, options)
         watch.stage("bench")
+        other = rival(job, dense8, done.written, benchmark)
         run = Run(
             schema="convprof.run/1",
             convprof=__version__,
@@ -121,16 +127,18 @@ def optimize(
             fits=summaries(done.fitted),
             layers=layering.changes(before, after, benchmark),
             fidelity=fidelity,
-            benchmark=_renamed(benchmark, final / _MODEL),
+            benchmark=_at_home(benchmark, final),
             stages=watch.stages,
-            verdict=judgement.judge(before, after, fidelity, benchmark),
+            verdict=judgement.judge(before, after, fidelity, benchmark, other),
             notices=(
                 *notices.of_fit(opened, batches, preprocess),
                 *notices.of_judging(batches, evaluation, labels),
                 *decision.remarks,
+                *dense8.remarks,
                 *kept.notices,
             ),
             planning=planning_record(decision, choice, damage.measure, command),
+            rival=None if other is None else msgspec.structs.replace(other, path=str(final / _INT8)),
         )
         write_text(folder / _PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
@@ -143,7 +151,8 @@ def _at(counted: Analysis, path: Path) -> Analysis:
     return msgspec.structs.replace(counted, model=msgspec.structs.replace(counted.model, path=str(path)))
 
 
-def _renamed(benchmark: Benchmark, path: Path) -> Benchmark:
-    """The same times, the second model's under the path that it will be found at."""
-    first, second = benchmark.models
-    return msgspec.structs.replace(benchmark, models=(first, msgspec.structs.replace(second, path=str(path))))
+def _at_home(benchmark: Benchmark, final: Path) -> Benchmark:
+    """The same times, all models but the first under the paths that they will be found at."""
+    first, *others = benchmark.models
+    moved = [msgspec.structs.replace(each, path=str(final / Path(each.path).name)) for each in others]
+    return msgspec.structs.replace(benchmark, models=(first, *moved))
