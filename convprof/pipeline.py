@@ -228,8 +228,9 @@ def optimize(
         names = {conv.name for conv in convs}
         surveyed = rewriting.fold(opened, names)
         with Store(memory, folder) as store:
+            offers = planning.offers(convs, forms)
             damage = sensitivity.survey(
-                surveyed, names, forms, batches, options=options, seed=seed, store=store, progress=progress
+                surveyed, offers, batches, options=options, seed=seed, store=store, progress=progress
             )
         watch.stage("survey", batches)
         plan = planning.solve(before, convs, damage, target_macs)

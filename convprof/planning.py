@@ -80,6 +80,20 @@ def solve(analysis: Analysis, convs: Sequence[ConvReport], damage: Damage, targe
     return _plan(analysis, layers, Budget(target_macs), _left_out(analysis, convs), damage=damaged)
 
 
+def offers(convs: Sequence[ConvReport], forms: Collection[str]) -> dict[str, list[tuple[str, Rank]]]:
+    """Every rank that one of `forms` offers for each conv."""
+    allowed = {name: _known(name) for name in forms}
+    return {
+        conv.name: [
+            (name, rank)
+            for name, form in allowed.items()
+            if form.applies(_site(conv).spec) is None
+            for rank in form.ranks(_site(conv))
+        ]
+        for conv in convs
+    }
+
+
 def require_reachable(
     analysis: Analysis, convs: Sequence[ConvReport], forms: Collection[str], target_macs: float
 ) -> None:

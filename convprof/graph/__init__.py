@@ -1,7 +1,7 @@
 """The only room that knows ONNX: opening, measuring, cutting, rewriting and saving graphs."""
 
 from convprof.graph.convs import ConvNode, find_convs
-from convprof.graph.emission import replace_conv
+from convprof.graph.emission import replace_conv, standalone
 from convprof.graph.folding import fold_batch_norm
 from convprof.graph.joins import Target, target_of
 from convprof.graph.loading import read
@@ -38,6 +38,7 @@ __all__ = [
     "save",
     "serialized",
     "shape_probe",
+    "standalone",
     "target_of",
     "weights_digest",
 ]
