@@ -50,7 +50,7 @@ class Probes:
 
         Else the relative squared error, of several outputs the worst. None where it was not measured, or is no number.
         """
-        if self._walk is None or not self._versions:
+        if self._walk is None:
             return None
         outputs = [list(self._split(self._walk.reach(name))) for name in self._outputs]
         classifier = len(outputs) == 1 and are_class_scores(outputs[0][0])
