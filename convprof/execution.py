@@ -201,9 +201,21 @@ class Walk:
         session = self._session(segment)
         return (session.run({name: feed[name] for name in segment.inputs})[value] for feed in feeds)
 
-    def fork(self, name: str, values: Sequence[Values]) -> None:
-        """Walk on with more chunks: as many of the last ones as there are `values` once more, these as `name`."""
-        for chunk, value in zip(self._chunks[-len(values) :], values, strict=True):
+    def instead(self, name: str, arrangement: Arrangement, count: int) -> Iterator[Values]:
+        """What `arrangement` in the place of a conv makes of its input, reached, for the first `count` chunks."""
+        conv = self._convs[name]
+        piece = graph.standalone(conv, arrangement)
+        session = runtime.open_session(graph.serialized(piece), self._options, what=self._model.file.path)
+        for value in self._values(conv.input_name, self._chunks[:count]):
+            yield session.run({conv.input_name: value})[conv.output_name]
+
+    def fork(self, name: str, values: Sequence[Values], *, first: bool = False) -> None:
+        """Walk on with more chunks: as many of the last ones as there are `values` once more, these as `name`.
+
+        With `first` of the first ones.
+        """
+        forked = self._chunks[: len(values)] if first else self._chunks[-len(values) :]
+        for chunk, value in zip(forked, values, strict=True):
             self._chunks.append({each: self._store.put(held) for each, held in chunk.items() if each != name})
             self._chunks[-1][name] = self._store.put(value)
 

@@ -33,6 +33,8 @@ class Channel:
 
     name = "channel"
     emissions: tuple[Emission, ...] = ("sum",)
+    short = 1
+    by_output = False
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """Every dense conv has a matrix of filters."""

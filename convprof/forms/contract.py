@@ -33,6 +33,10 @@ class Form(Protocol):
     name: str
     emissions: tuple[Emission, ...]
     """The ways it can be written into a graph, the default first."""
+    short: int
+    """Sweeps of a fit that is to tell how good a longer one would be."""
+    by_output: bool
+    """Whether each output channel is factored on its own, so that some of them tell what all would."""
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """None, or the reason why this form cannot replace a conv of this geometry."""

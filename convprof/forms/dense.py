@@ -28,6 +28,8 @@ class Dense:
 
     name = "dense"
     emissions: tuple[Emission, ...] = ("sum",)
+    short = 1
+    by_output = True
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """The convs that others replace; a refitted 1x1 on a shortcut was measured to do harm (decision 0020)."""

@@ -38,6 +38,8 @@ class DepthwisePointwise:
 
     name = "depthwise-pointwise"
     emissions: tuple[Emission, ...] = ("sum", "concat", "multiplier")
+    short = 1
+    by_output = False
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """Every dense conv can be decoupled."""

@@ -36,6 +36,8 @@ class PointwiseDepthwise:
 
     name = "pointwise-depthwise"
     emissions: tuple[Emission, ...] = ("sum", "multiplier")
+    short = 1
+    by_output = True
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """Every dense conv can be decoupled."""

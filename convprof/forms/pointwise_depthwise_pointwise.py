@@ -41,6 +41,8 @@ class PointwiseDepthwisePointwise:
 
     name = "pointwise-depthwise-pointwise"
     emissions: tuple[Emission, ...] = ("sum",)
+    short = 4
+    by_output = False
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """Every dense conv can be decoupled."""

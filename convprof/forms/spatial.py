@@ -36,6 +36,8 @@ class Spatial:
 
     name = "spatial"
     emissions: tuple[Emission, ...] = ("sum",)
+    short = 1
+    by_output = False
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """Two axes at least must have a kernel longer than 1."""

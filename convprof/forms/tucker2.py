@@ -40,6 +40,8 @@ class Tucker2:
 
     name = "tucker2"
     emissions: tuple[Emission, ...] = ("sum",)
+    short = 1
+    by_output = False
 
     def applies(self, spec: ConvSpec) -> Remark | None:
         """Every dense conv has channels on both sides."""

@@ -2,7 +2,7 @@
 
 from convprof.graph.biases import shift_biases
 from convprof.graph.convs import ConvNode, find_convs
-from convprof.graph.emission import replace_conv
+from convprof.graph.emission import replace_conv, standalone
 from convprof.graph.folding import fold_batch_norm
 from convprof.graph.joins import Target, target_of
 from convprof.graph.loading import read
@@ -49,6 +49,7 @@ __all__ = [
     "serialized",
     "shape_probe",
     "shift_biases",
+    "standalone",
     "stored_bytes",
     "target_of",
     "weights_digest",

@@ -27,6 +27,21 @@ class _Writer:
     dtype: ir.DataType
     nodes: list[ir.Node]
 
+    def arrangement(self, arrangement: Arrangement, source: ir.Value) -> ir.Value:
+        value = source
+        for number, step in enumerate(arrangement):
+            if isinstance(step, ConvStep):
+                value = self.conv(step, value, f"{number}/{_role(step)}")
+                continue
+            branches = []
+            for letter, branch in enumerate(step.branches):
+                end = value
+                for part in branch:
+                    end = self.conv(part, end, f"{number}/{letter}/{_role(part)}")
+                branches.append(end)
+            value = self.join(step, branches, str(number))
+        return value
+
     def conv(self, step: ConvStep, source: ir.Value, role: str) -> ir.Value:
         spec = step.spec
         inputs = [source, self._constant(f"{role}/weight", step.weight)]
@@ -68,22 +83,27 @@ def replace_conv(conv: ConvNode, arrangement: Arrangement, names: Names) -> tupl
     if not isinstance(graph, ir.Graph) or source is None or dtype is None:
         raise ValueError(f"{conv.name!r} cannot be replaced: {conv.refusal}")
     writer = _Writer(graph, names, conv.name, ir.DataType.from_numpy(np.dtype(dtype)), [])
-    value = source
-    for number, step in enumerate(arrangement):
-        if isinstance(step, ConvStep):
-            value = writer.conv(step, value, f"{number}/{_role(step)}")
-            continue
-        branches = []
-        for letter, branch in enumerate(step.branches):
-            end = value
-            for part in branch:
-                end = writer.conv(part, end, f"{number}/{letter}/{_role(part)}")
-            branches.append(end)
-        value = writer.join(step, branches, str(number))
+    value = writer.arrangement(arrangement, source)
     constants = [value for value in conv.node.inputs[1:] if value is not None]
     ir.convenience.replace_nodes_and_values(graph, conv.node, [conv.node], writer.nodes, conv.node.outputs[:1], [value])
     drop_unused(constants)
     return tuple(output for node in writer.nodes for output in node.outputs)
+
+
+def standalone(conv: ConvNode, arrangement: Arrangement) -> ir.Model:
+    """A program of `arrangement` alone, from the conv's input to its output by their names, at any size."""
+    program, site = conv.model.program, conv.known_site
+    dtype = ir.DataType.from_numpy(np.dtype(conv.dtype))
+    shape = ir.Shape([None] * (2 + len(site.input_size)))
+    source = ir.Value(name=conv.input_name, type=ir.TensorType(dtype), shape=shape)
+    graph = ir.Graph([source], [], nodes=[], opset_imports=program.graph.opset_imports, name=conv.name)
+    made = ir.Model(graph, ir_version=program.ir_version)
+    writer = _Writer(graph, Names(made), conv.name, dtype, [])
+    value = writer.arrangement(arrangement, source)
+    value.name = conv.output_name
+    graph.extend(writer.nodes)
+    graph.outputs.append(value)
+    return made
 
 
 def _role(step: ConvStep) -> str:

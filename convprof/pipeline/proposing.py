@@ -23,6 +23,7 @@ from convprof.records.plan import Budget, Measured, Plan
 from convprof.records.prices import LatencyTable
 from convprof.records.remarks import Remark
 from convprof.runtime import environment
+from convprof.stats.damages import predicted
 
 _T = TypeVar("_T")
 LATENCY, _DAMAGE = "latency.json", "damage.json"
@@ -43,7 +44,11 @@ def choices(job: Job, forms: Collection[str], budget: Budget, table: str | Path 
     found = Choice(job.before, job.convs, offers, {}, prices, job.behind)
     planning.require_reachable(found, budget)
     damage = _damage(job, offers)
-    return replace(found, damages=sensitivity.damages(damage)), damage
+    damages = {
+        (each.name, each.form, each.rank): expected
+        for each, expected in zip(damage.candidates, predicted(damage), strict=True)
+    }
+    return replace(found, damages=damages), damage
 
 
 def accepted(job: Job, choice: Choice, budget: Budget) -> tuple[Plan, tuple[Remark, ...]]:

@@ -10,7 +10,7 @@ from networks import prepared
 
 from convprof import fitting, sensitivity
 from convprof.execution import Walk, chunks
-from convprof.forms import PLANNABLE
+from convprof.forms import FORMS, PLANNABLE
 from convprof.graph import find_convs
 from convprof.holding import Array, Held, Store
 from convprof.records.factors import FittedConv
@@ -70,10 +70,14 @@ def test_without_a_need_nothing_is_written(tmp_path: Path) -> None:
 def test_a_survey_within_a_budget_is_the_same(tmp_path: Path, budget: int) -> None:
     model, plan, batches = prepared(tmp_path)
     names = {layer.name for layer in plan.layers}
+    sites = {conv.name: conv.known_site for conv in find_convs(model) if conv.name in names}
     forms = ("depthwise-pointwise", "spatial")
-    free = sensitivity.survey(model, names, forms, batches, options=OPTIONS, seed=0)
+    offers = {
+        name: [(form, rank) for form in forms for rank in FORMS[form].ranks(site)] for name, site in sites.items()
+    }
+    free = sensitivity.survey(model, offers, batches, options=OPTIONS, seed=0)
     with Watched(budget, tmp_path) as store:
-        assert sensitivity.survey(model, names, forms, batches, options=OPTIONS, seed=0, store=store) == free
+        assert sensitivity.survey(model, offers, batches, options=OPTIONS, seed=0, store=store) == free
     assert store.most <= budget
 
 

@@ -15,6 +15,7 @@ from convprof.errors import DataError
 from convprof.forms import FORMS
 from convprof.graph import Model, find_convs
 from convprof.macs import chain_macs, chain_parameters
+from convprof.records.convs import Rank
 from convprof.records.damage import Candidate, Damage
 from convprof.runtime import RunOptions
 from convprof.sensitivity import survey
@@ -54,7 +55,15 @@ def _survey(model: Model, tmp_path: Path, inputs: NDArray[np.floating] | None, f
     if inputs is not None:
         np.savez(tmp_path / "data.npz", x=inputs.astype(np.float32))
         batches = open_data(str(tmp_path / "data.npz"), model.inputs)
-    return survey(model, _LAYERS, forms, batches, options=RunOptions(), seed=0)
+    return survey(model, _offers(model, forms), batches, options=RunOptions(), seed=0)
+
+
+def _offers(model: Model, forms: tuple[str, ...]) -> dict[str, list[tuple[str, Rank]]]:
+    """Everything that the forms offer for the layers that some form takes."""
+    sites = {conv.name: conv.known_site for conv in find_convs(model) if conv.name in _LAYERS}
+    return {
+        layer: [(form, rank) for form in forms for rank in FORMS[form].ranks(site)] for layer, site in sites.items()
+    }
 
 
 def _smooth(samples: int) -> NDArray[np.float64]:
