@@ -17,12 +17,20 @@ Emission = Literal["sum", "concat", "multiplier"]
 
 
 class PlannedLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One conv to replace: by which form, at which rank, written how."""
+    """One conv to replace: by which form, at which rank, written how.
+
+    A form without a rank replaces nothing: the conv stays dense, its numbers are fitted anew.
+    """
 
     name: str
     form: str
     rank: Rank
     emission: Emission = "sum"
+
+    @property
+    def stays_dense(self) -> bool:
+        """Whether only the numbers of the conv change."""
+        return not self.rank
 
 
 class KeptLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,11 @@ from convprof.records.run import Run
 
 @dataclass(frozen=True)
 class Layer:
-    """One conv before and after. A layer that stays has no form and, where one was given, a reason."""
+    """One conv before and after.
+
+    A layer that stays as it is has no form and, where one was given, a reason; one that is refitted has a form without
+    a rank.
+    """
 
     name: str
     form: str | None
@@ -30,8 +34,13 @@ class Layer:
 
     @property
     def replaced(self) -> bool:
-        """Whether the plan put a form in its place."""
-        return self.form is not None
+        """Whether the plan put something cheaper in its place."""
+        return self.form is not None and bool(self.rank)
+
+    @property
+    def refitted(self) -> bool:
+        """Whether it stays dense and its numbers were fitted anew."""
+        return self.form is not None and not self.rank
 
 
 def layers(run: Run) -> tuple[Layer, ...]:

@@ -9,6 +9,7 @@ UNKNOWN = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 ARROW = "\N{RIGHTWARDS ARROW}"
+REFITTED = "kept dense, refitted"
 
 CONVENTION = (
     "MACs are multiply-accumulates of one inference at the input shapes stated (FLOPs = 2 x MACs); "

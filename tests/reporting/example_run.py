@@ -11,6 +11,7 @@ from convprof.macs import conv_macs, conv_parameters
 from convprof.records.analysis import Analysis, ConvReport, FormOption, ModelFile, TensorSpec, Totals, Uncounted
 from convprof.records.benchmark import Benchmark, Comparison, Environment, ModelTimes
 from convprof.records.convs import ConvSpec
+from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.records.plan import Budget, KeptLayer, Plan, PlannedLayer, Prediction
 from convprof.records.remarks import Remark
@@ -293,6 +294,21 @@ def run() -> Run:
             -0.62,
         ),
         notices=(Remark("calibration-small", "1,024 calibration inputs: more would make the fit steadier"),),
+    )
+
+
+def refitted_run() -> Run:
+    """The same run with one of the layers that it keeps refitted."""
+    full, replace = run(), msgspec.structs.replace
+    name = ROWS[3].name
+    return replace(
+        full,
+        plan=replace(
+            full.plan,
+            layers=(*full.plan.layers, PlannedLayer(name, "dense", ())),
+            kept=tuple(each for each in full.plan.kept if each.name != name),
+        ),
+        fits=(*full.fits, FittedLayer(name, "dense", (), 0.002, 0.05, 0.04, Recipe(1e-4))),
     )
 
 

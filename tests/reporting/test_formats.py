@@ -29,7 +29,7 @@ from convprof.reporting import (
 )
 
 Maker = Callable[[], Run]
-RUNS: tuple[Maker, ...] = (example_run.run, example_run.bare_run, hostile.run)
+RUNS: tuple[Maker, ...] = (example_run.run, example_run.bare_run, example_run.refitted_run, hostile.run)
 
 
 def texts(run: Run, output_format: str) -> list[str]:
@@ -148,6 +148,20 @@ def test_run_csv_has_one_row_a_layer() -> None:
     assert frame["form"].notna().sum() == len(example_run.PLANNED)
     assert frame["reason_kept"].notna().sum() == 3
     assert frame["macs_after"].sum() < frame["macs_before"].sum()
+
+
+def test_what_is_refitted_is_said_in_words() -> None:
+    run = example_run.refitted_run()
+    for output_format in ("table", "markdown"):
+        text = render_plan(run.plan, output_format)
+        assert "9 convs replaced, 1 kept dense, refitted, 2 kept" in text
+        assert "Kept dense, refitted" in text
+    for output_format in ("html", "markdown"):
+        text = render_run(run, output_format)
+        assert "9 of 12 replaced, 1 kept dense, refitted" in text
+        assert text.count("kept dense, refitted") > 1
+    frame = pandas.read_csv(StringIO(render_run(run, "csv")))
+    assert frame.loc[frame["form"] == "dense", "name"].tolist() == [example_run.ROWS[3].name]
 
 
 def test_benchmark_plan_and_fidelity_csv() -> None:

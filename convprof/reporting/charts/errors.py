@@ -22,7 +22,7 @@ def errors(fits: tuple[FittedLayer, ...]) -> Chart | None:
     missing = len(fits) - len(known)
     return Chart(
         title="Output error by layer",
-        reading="How far each replaced layer's output is from the original's on the calibration inputs, behind the "
+        reading="How far each fitted layer's output is from the original's on the calibration inputs, behind the "
         "activation where one follows: 0.01 is one percent of its variance, 1 is as bad as the mean alone. The further "
         "the fitted dot lies to the left of the hollow one, the more the data helped.",
         axis="relative squared error of the output, logarithmic",

@@ -9,11 +9,11 @@ from convprof.reporting.escaping import visible
 
 
 def document(plan: Plan) -> Document:
-    """What is asked and expected, what is replaced, what stays and why."""
+    """What is asked and expected, what is replaced, what stays dense and is refitted, what stays as it is and why."""
     return Document(
         title=f"Plan for {visible(plan.model.path)}",
         facts=facts(plan),
-        tables=filled((_replaced(plan), _kept(plan))),
+        tables=filled((_replaced(plan), _refitted(plan), _kept(plan))),
     )
 
 
@@ -40,17 +40,37 @@ def facts(plan: Plan) -> tuple[Fact, ...]:
     )
     expectation = ", ".join(f"{label} {value}" for label, value in known if value is not None)
     return (
-        Fact("Decided", f"{wording.counted(len(plan.layers), 'conv')} replaced, {len(plan.kept):,} kept"),
+        Fact("Decided", _decided(plan)),
         Fact("Budget", "none given" if target is None else f"{wording.percent(target)} of the dense model's MACs"),
         Fact("Expected", expectation or "nothing was predicted"),
     )
+
+
+def _decided(plan: Plan) -> str:
+    refitted = sum(each.stays_dense for each in plan.layers)
+    parts = [f"{wording.counted(len(plan.layers) - refitted, 'conv')} replaced"]
+    if refitted:
+        parts.append(f"{refitted:,} {wording.REFITTED}")
+    return ", ".join([*parts, f"{len(plan.kept):,} kept"])
 
 
 def _replaced(plan: Plan) -> Table:
     return Table(
         "Replaced",
         (Column("name", "name"), Column("form", "text"), Column("rank"), Column("emission", "text")),
-        tuple((each.name, each.form, wording.rank(each.rank), each.emission) for each in plan.layers),
+        tuple(
+            (each.name, each.form, wording.rank(each.rank), each.emission)
+            for each in plan.layers
+            if not each.stays_dense
+        ),
+    )
+
+
+def _refitted(plan: Plan) -> Table:
+    return Table(
+        wording.REFITTED.capitalize(),
+        (Column("name", "name"), Column("form", "text")),
+        tuple((each.name, each.form) for each in plan.layers if each.stays_dense),
     )
 
 

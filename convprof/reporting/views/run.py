@@ -83,8 +83,10 @@ def sheet(run: Run) -> Sheet:
 def layer_table(run: Run) -> Table:
     """Every conv: what became of it, what that saves and what it costs."""
     found = layers(run)
+    refitted = sum(each.refitted for each in found)
+    others = f", {refitted} {wording.REFITTED}" if refitted else ""
     return Table(
-        f"Layers: {sum(each.replaced for each in found)} of {len(found)} replaced",
+        f"Layers: {sum(each.replaced for each in found)} of {len(found)} replaced{others}",
         (
             Column("name", "name"),
             Column("became", "text"),
@@ -157,7 +159,9 @@ def _layer(each: Layer) -> tuple[str, ...]:
 
 
 def _became(each: Layer) -> str:
-    """Form, rank and emission in a few words, or why the layer stays."""
+    """Form, rank and emission in a few words, or in what way and why the layer stays."""
+    if each.refitted:
+        return wording.REFITTED
     if each.replaced:
         return f"{each.form} r{wording.rank(each.rank)}, {each.emission}"
     return f"kept: {each.reason.code}" if each.reason else "kept, no reason given"
