@@ -96,6 +96,8 @@ def planning_record(decision: Decision, choice: Choice, measure: Measure, comman
         rounds=decision.rounds,
         prices=choice.prices,
         notices=decision.remarks,
+        dense_macs=choice.analysis.totals.macs,
+        dense_parameters=choice.analysis.totals.parameters,
     )
 
 

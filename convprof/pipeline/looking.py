@@ -100,5 +100,5 @@ def cost(
 
 
 def report(run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120) -> str:
-    """The run in `run_dir` as text in one of `convprof.reporting.RUN_FORMATS`; colour and width are the terminal's."""
+    """The run in `run_dir` as text in one of `convprof.reporting.PAGE_FORMATS`; colour and width are the terminal's."""
     return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)

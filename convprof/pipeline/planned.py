@@ -23,9 +23,10 @@ from convprof.records.files import encode
 from convprof.records.plan import Budget, Plan
 from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
+from convprof.reporting import render_planning
 from convprof.runtime import RunOptions
 
-_PLAN, _PLANNING = "plan.json", "planning.json"
+_PLAN, _PLANNING, _PAGE = "plan.json", "planning.json", "plan.html"
 
 
 def plan(
@@ -56,7 +57,7 @@ def plan(
 ) -> Planning:
     """Choose what becomes of each conv within `budget`, or price the plan in the file `edited` anew.
 
-    Leaves plan.json, planning.json and what another budget can start from in `run_dir`; with `sweep` also plan-1.json,
+    Leaves plan.json, planning.json, plan.html and what another budget can start from in `run_dir`; with `sweep` also plan-1.json,
     plan-2.json, ... from gentle to harsh. `latency_table` holds the prices of another machine. The rest is as in
     `optimize`.
     """
@@ -80,6 +81,7 @@ def plan(
         found = planning_record(decision, choice, damage.measure, command)
         write_text(folder / _PLAN, encode(found.plan))
         write_text(folder / _PLANNING, encode(found))
+        write_text(folder / _PAGE, render_planning(found, "html"))
         for number, point in enumerate(found.front if sweep else (), 1):
             write_text(folder / f"plan-{number}.json", encode(point.plan))
     return found

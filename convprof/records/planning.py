@@ -37,7 +37,8 @@ class Planning(msgspec.Struct, frozen=True):
 
     `measure` says what damages are sums of. `front` is empty where no sweep was asked for, `rounds` where the budget
     asks for no quality, `prices` is None where it names MACs or parameters alone. `worth_it` says that the plan
-    converts something, within the loss that was allowed, and was not found to be no faster.
+    converts something, within the loss that was allowed, and was not found to be no faster. `dense_macs` and
+    `dense_parameters` are the whole model's before, so that a plan's can be told as shares.
     """
 
     schema: Literal["convprof.planning/1"]
@@ -50,3 +51,5 @@ class Planning(msgspec.Struct, frozen=True):
     rounds: tuple[Round, ...] = ()
     prices: LatencyTable | None = None
     notices: tuple[Remark, ...] = ()
+    dense_macs: int | None = None
+    dense_parameters: int | None = None

@@ -18,17 +18,19 @@ from convprof.records.benchmark import Benchmark
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
+from convprof.records.planning import Planning
 from convprof.records.run import Run
 from convprof.reporting.document import Document, Sheet
 
 __all__ = [
     "FORMATS",
-    "RUN_FORMATS",
+    "PAGE_FORMATS",
     "render_analysis",
     "render_benchmark",
     "render_cost",
     "render_fidelity",
     "render_plan",
+    "render_planning",
     "render_run",
 ]
 
@@ -48,10 +50,10 @@ class _Request(Generic[R]):
 
 
 def render_run(run: Run, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
-    """The story of a run in one of RUN_FORMATS."""
+    """The story of a run in one of PAGE_FORMATS."""
     from convprof.reporting.views import run as view
 
-    return _render(_Request(run, view.document, view.sheet, color, width), output_format, RUN_FORMATS)
+    return _render(_Request(run, view.document, view.sheet, color, width), output_format, PAGE_FORMATS)
 
 
 def render_analysis(analysis: Analysis, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
@@ -73,6 +75,13 @@ def render_plan(plan: Plan, output_format: str, *, color: bool = False, width: i
     from convprof.reporting.views import plan as view
 
     return _render(_Request(plan, view.document, view.sheet, color, width), output_format, FORMATS)
+
+
+def render_planning(planning: Planning, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
+    """What becomes what, what to expect of it and what it was chosen from, in one of PAGE_FORMATS."""
+    from convprof.reporting.views import planning as view
+
+    return _render(_Request(planning, view.document, view.sheet, color, width), output_format, PAGE_FORMATS)
 
 
 def render_fidelity(fidelity: Fidelity, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
@@ -119,10 +128,11 @@ def _json(request: _Request[Any]) -> str:
     return files.encode(request.record)
 
 
-def _html(request: _Request[Run]) -> str:
+def _html(request: _Request[Run | Planning]) -> str:
     from convprof.reporting import page
 
-    return page.render(request.record)
+    record = request.record
+    return page.render_planning(record) if isinstance(record, Planning) else page.render(record)
 
 
 FORMATS: dict[str, Callable[[_Request[Any]], str]] = {
@@ -131,7 +141,7 @@ FORMATS: dict[str, Callable[[_Request[Any]], str]] = {
     "csv": _csv,
     "markdown": _markdown,
 }
-RUN_FORMATS: dict[str, Callable[[_Request[Any]], str]] = {
+PAGE_FORMATS: dict[str, Callable[[_Request[Any]], str]] = {
     "html": _html,
     "markdown": _markdown,
     "json": _json,

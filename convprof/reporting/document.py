@@ -7,7 +7,7 @@ own medium. A `Sheet` is for programs: raw values, one row a thing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Cell = str | int | float | bool | None
@@ -24,12 +24,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as wide as `columns`; `folded` asks a medium that can fold to show the title only."""
+    """Rows as wide as `columns`.
+
+    `folded` asks a medium that can fold to show the title only, `aside` one that cannot to leave the table out.
+    """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     folded: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Sheet:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+
+def folded(table: Table) -> Table:
+    """The same table, its rows shown on request."""
+    return replace(table, folded=True)
 
 
 def filled(tables: Sequence[Table]) -> tuple[Table, ...]:

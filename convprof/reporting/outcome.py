@@ -9,6 +9,7 @@ from convprof.records.fidelity import Fidelity, MetricChange
 from convprof.records.run import Run
 from convprof.reporting import wording
 from convprof.reporting.escaping import visible
+from convprof.reporting.losses import UNITLESS, UNITS
 
 _SPEEDS: dict[Verdict, str] = {
     "faster": "faster",
@@ -112,17 +113,9 @@ class MetricWords:
     interval: str
 
 
-# Factor, unit and unit of a difference of the metrics whose scale is known.
-_UNITS: dict[str, tuple[float, str, str]] = {
-    "top1": (100.0, " %", " points"),
-    "agreement": (100.0, " %", " points"),
-    "psnr": (1.0, " dB", " dB"),
-}
-
-
 def metric_words(metric: MetricChange) -> MetricWords:
     """The metric before and after, the signed difference, and its interval or that there is none."""
-    scale, unit, step = _UNITS.get(metric.name, (1.0, "", ""))
+    scale, unit, step = UNITS.get(metric.name, UNITLESS)
     decimals = 2 if unit else wording.metric_decimals(metric.before, metric.after)
     interval = "no interval"
     if metric.interval is not None:
@@ -140,16 +133,17 @@ def metric_words(metric: MetricChange) -> MetricWords:
 def macs(run: Run) -> Figure:
     """How much less work."""
     before, after = run.analysis.totals.macs, run.analysis_after.totals.macs
-    return _less("Work", "MACs", before, after)
+    return less("Work", "MACs", before, after)
 
 
 def parameters(run: Run) -> Figure:
     """How much smaller."""
     before, after = run.analysis.totals.parameters, run.analysis_after.totals.parameters
-    return _less("Size", "parameters", before, after)
+    return less("Size", "parameters", before, after)
 
 
-def _less(subject: str, unit: str, before: int, after: int) -> Figure:
+def less(subject: str, unit: str, before: int, after: int) -> Figure:
+    """How much less of something there is."""
     return Figure(
         subject,
         wording.change(before, after),

@@ -2,53 +2,154 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from convprof.records.fidelity import Fidelity
+from convprof.records.planning import Planning
 from convprof.records.run import Run
-from convprof.reporting import wording
+from convprof.reporting import expectation, wording
 from convprof.reporting.charts.bars import latency, macs
 from convprof.reporting.charts.drift import drift
 from convprof.reporting.charts.energy import energies
 from convprof.reporting.charts.errors import errors
+from convprof.reporting.charts.front import fronts
+from convprof.reporting.charts.scatter import Scatter
 from convprof.reporting.charts.times import times
+from convprof.reporting.document import Table
 from convprof.reporting.escaping import visible
+from convprof.reporting.front import Reference, loss, points
 from convprof.reporting.layers import layers
-from convprof.reporting.outcome import figures, judgement
+from convprof.reporting.outcome import Figure, figures, judgement
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
-from convprof.reporting.views import plan as plan_view
+from convprof.reporting.views import planning as planning_view
 from convprof.reporting.views import run as run_view
 
+_LABELS = {"Run": "The run", "Rivals": "The plan and its rivals"}
 
-def render(run: Run) -> str:
-    """The report of `run` as HTML."""
+
+@dataclass(frozen=True)
+class Section:
+    """One entry of the page's list of contents."""
+
+    anchor: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """The top of a page: the verdict, the figures to read from afar, what to mind."""
+
+    title: str
+    brand: str
+    model: str
+    worth_it: bool
+    judgement: str
+    verdict: str
+    figures: tuple[Figure, ...]
+    sections: tuple[Section, ...]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """What a plan was chosen from."""
+
+    fronts: tuple[Scatter, ...]
+    front: Table
+    rounds: Table
+    checks: Table
+    notes: tuple[str, ...]
+
+
+def render(run: Run, references: Sequence[Reference] = ()) -> str:
+    """The report of `run` as HTML; `references` are further models for the drawing of plans."""
     found = layers(run)
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            run=run,
+    planning = run.planning
+    return _page(
+        "report.html",
+        head=Head(
+            title=f"convprof: {run.analysis.model.path}",
+            brand=f"convprof {run.convprof}",
+            model=run.analysis.model.path,
+            worth_it=run.verdict.worth_it,
             judgement=judgement(run),
+            verdict=run.verdict.text,
             figures=figures(run),
+            sections=_sections(
+                "Speed", "Quality", "Work", "Kernels", "Layers", *(("Rivals",) if planning else ()), "Run"
+            ),
             remarks=run_view.remarks(run),
-            times=times(run.benchmark),
-            latency=latency(found),
-            macs=macs(found),
-            errors=errors(run.fits),
-            drift=drift(run.fits),
-            energies=energies(run.analysis),
-            models=benchmark_view.models(run.benchmark),
-            comparisons=benchmark_view.comparisons(run.benchmark),
-            outputs=fidelity_view.outputs(run.fidelity) if run.fidelity else None,
-            metric=fidelity_view.metric_line(run.fidelity.metric) if run.fidelity else None,
-            plan_facts=(*plan_view.facts(run.plan), *run_view.fitted(run.fits)),
-            layer_table=run_view.layer_table(run),
-            kept=tuple(each for each in found if each.reason),
-            stages=run_view.stages(run.stages),
-            environment=benchmark_view.environment(run.benchmark.environment),
-            convention=wording.CONVENTION,
-        )
+        ),
+        run=run,
+        times=times(run.benchmark),
+        latency=latency(found),
+        macs=macs(found),
+        errors=errors(run.fits),
+        drift=drift(run.fits),
+        energies=energies(run.analysis),
+        models=benchmark_view.models(run.benchmark),
+        comparisons=benchmark_view.comparisons(run.benchmark),
+        outputs=fidelity_view.outputs(run.fidelity) if run.fidelity else None,
+        metric=fidelity_view.metric_line(run.fidelity.metric) if run.fidelity else None,
+        plan_facts=(*run_view.planned(run), *run_view.fitted(run.fits)),
+        layer_table=run_view.layer_table(run),
+        kept=tuple(each for each in found if each.reason),
+        rivals=_rivals(planning, run.fidelity, references) if planning else None,
+        stages=run_view.stages(run.stages),
+        environment=benchmark_view.environment(run.benchmark.environment),
+        convention=wording.CONVENTION,
+    )
+
+
+def render_planning(planning: Planning, references: Sequence[Reference] = ()) -> str:
+    """The page of a plan as HTML; `references` are further models for the drawing of plans."""
+    plan = planning.plan
+    kept = ("Kept",) if plan.kept else ()
+    return _page(
+        "plan.html",
+        head=Head(
+            title=f"convprof plan: {plan.model.path}",
+            brand=f"convprof {planning.convprof}, plan",
+            model=plan.model.path,
+            worth_it=planning.worth_it and bool(plan.layers),
+            judgement=expectation.judgement(planning),
+            verdict=f"{expectation.because(planning)}.",
+            figures=expectation.figures(planning),
+            sections=_sections("Plan", *kept, "Rivals", "Run"),
+            remarks=planning_view.cautions(planning),
+        ),
+        plan_facts=planning_view.facts(planning),
+        layer_table=planning_view.layers(planning),
+        kept=plan.kept,
+        rivals=_rivals(planning, None, references),
+        command=planning.command,
+        sha256=plan.model.sha256,
+        convention=wording.CONVENTION,
+    )
+
+
+def _page(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+def _sections(*names: str) -> tuple[Section, ...]:
+    """The anchor of a section is its name in small letters."""
+    return tuple(Section(name.lower(), _LABELS.get(name, name)) for name in names)
+
+
+def _rivals(planning: Planning, fidelity: Fidelity | None, references: Sequence[Reference]) -> Rivals:
+    drawn = fronts(points(planning, fidelity), planning.measure, loss(planning, fidelity), references)
+    return Rivals(
+        fronts=drawn,
+        front=planning_view.front(planning, fidelity),
+        rounds=planning_view.rounds(planning, fidelity),
+        checks=planning_view.checks(planning.prices),
+        notes=planning_view.conventions(planning),
     )
 
 

@@ -20,12 +20,13 @@ _GAP = 2  # one of padding, one where the box has its lines
 def render(what: Document, *, color: bool, width: int) -> str:
     """`what` in `width` columns, or in as many as its numbers need: a number is never cut off."""
     stream = StringIO()
+    tables = [table for table in what.tables if not table.aside]
     console = Console(
         file=stream,
         force_terminal=color,
         color_system="standard" if color else None,
         no_color=not color,
-        width=max([width, *(_needed(table) for table in what.tables)]),
+        width=max([width, *(_needed(table) for table in tables)]),
         markup=False,
         highlight=False,
         emoji=False,
@@ -36,7 +37,7 @@ def render(what: Document, *, color: bool, width: int) -> str:
         console.print(Text(visible(what.lead)))
     for fact in what.facts:
         console.print(Text.assemble((f"{visible(fact.label)}: ", "dim"), visible(fact.value)))
-    for table in what.tables:
+    for table in tables:
         console.print()
         console.print(Text(visible(table.title), style="bold"))
         console.print(_rich(table))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Tone = Literal["before", "after", "weights", "quiet"]
+Tone = Literal["before", "after", "weights", "quiet", "limit"]
 """What a mark stands for; the stylesheet gives each tone its colour in light, dark and print."""
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from convprof.records.factors import Recipe
 from convprof.records.run import FittedLayer, Run, Stage
 from convprof.reporting import wording
-from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
+from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled, folded
 from convprof.reporting.escaping import visible
+from convprof.reporting.expectation import origin
 from convprof.reporting.layers import Layer, layers
 from convprof.reporting.outcome import compared, figures, judgement, metric_words
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
+from convprof.reporting.views import plan as plan_view
+from convprof.reporting.views import planning as planning_view
 
 
 def document(run: Run) -> Document:
@@ -24,13 +28,15 @@ def document(run: Run) -> Document:
         tables=filled(
             (
                 _before_after(run),
-                _folded(layer_table(run)),
-                *(_folded(table) for table in fidelity),
-                _folded(benchmark_view.models(run.benchmark)),
-                _folded(stages(run.stages)),
+                folded(layer_table(run)),
+                *(folded(table) for table in fidelity),
+                *_rivals(run),
+                folded(benchmark_view.models(run.benchmark)),
+                folded(stages(run.stages)),
             )
         ),
         facts=(
+            *_found(run),
             *fitted(run.fits),
             Fact("Reproduce", run.command, verbatim=True),
             Fact("Measured on", run.benchmark.environment.cpu),
@@ -104,6 +110,13 @@ def layer_table(run: Run) -> Table:
     )
 
 
+def planned(run: Run) -> tuple[Fact, ...]:
+    """What the plan was asked to meet, what was expected of it, and how it was found."""
+    if run.planning is None:
+        return plan_view.facts(run.plan)
+    return planning_view.facts(run.planning, run.fidelity)
+
+
 def fitted(fits: tuple[FittedLayer, ...]) -> tuple[Fact, ...]:
     """How the layers were fitted, the most frequent way first; nothing where none was."""
     ways = Counter(_way(each.recipe) for each in fits)
@@ -128,6 +141,24 @@ def remarks(run: Run) -> tuple[str, ...]:
     """Cautions and notices of all parts, each once."""
     parts = (run.notices, run.benchmark.cautions, run.fidelity.notices if run.fidelity else (), run.analysis.notices)
     return tuple(dict.fromkeys(f"{remark.code}: {remark.text}" for part in parts for remark in part))
+
+
+def _found(run: Run) -> tuple[Fact, ...]:
+    """How the plan was found, in a line."""
+    return (Fact("Plan found", origin(run.planning)),) if run.planning else ()
+
+
+def _rivals(run: Run) -> tuple[Table, ...]:
+    """What the plan was chosen from; the check of the prices is only for media that can fold it away."""
+    found = run.planning
+    if found is None:
+        return ()
+    check = replace(planning_view.checks(found.prices), aside=True)
+    return (
+        folded(planning_view.front(found, run.fidelity)),
+        folded(planning_view.rounds(found, run.fidelity)),
+        check,
+    )
 
 
 def _way(recipe: Recipe) -> str:
@@ -202,7 +233,3 @@ def _quality_row(run: Run, otherwise: str) -> tuple[str, ...]:
     words = metric_words(metric)
     change = f"{words.difference}, {words.interval}, n = {run.fidelity.samples:,}"
     return (metric.name, words.before, words.after, change)
-
-
-def _folded(table: Table) -> Table:
-    return Table(table.title, table.columns, table.rows, folded=True)

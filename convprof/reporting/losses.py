@@ -1,0 +1,90 @@
+"""What loss and damage are called, and in which unit: one wording for a chart, a table and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Literal
+
+from convprof.records.damage import Measure
+from convprof.records.fidelity import Fidelity
+from convprof.records.plan import Budget
+from convprof.reporting import wording
+from convprof.reporting.escaping import shortened
+
+DAMAGES: dict[Measure, str] = {
+    "layer-error": "relative squared error of the layers' outputs, summed",
+    "relative-l2": "relative squared error of the model's outputs, summed over layers",
+    "kl": "divergence of the class probabilities in nats, summed over layers",
+}
+
+UNITS: dict[str, tuple[float, str, str]] = {
+    "top1": (100.0, " %", " points"),
+    "agreement": (100.0, " %", " points"),
+    "psnr": (1.0, " dB", " dB"),
+}
+"""Factor, unit and unit of a difference of the metrics whose scale is known."""
+
+UNITLESS = (1.0, "", "")
+_LONGEST = 40  # letters of a metric's name in the head of a column
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One way to say how far outputs are from the original's: less of a metric, other classes, or distance.
+
+    `words` name it, `unit` stands behind its numbers (with a space in front; '' where it has none), `limit` is the
+    most that the budget allows.
+    """
+
+    kind: Literal["metric", "agreement", "distance"]
+    words: str
+    unit: str = ""
+    factor: float = 1.0
+    limit: float | None = None
+
+    def of(self, fidelity: Fidelity | None) -> float | None:
+        """The loss of a model; None where it is not known, or not a finite number."""
+        value = None if fidelity is None else self.factor * _raw(self.kind, fidelity)
+        return value if value is not None and isfinite(value) else None
+
+    def amount(self, value: float | None) -> str:
+        """A loss with its unit."""
+        if value is None:
+            return wording.UNKNOWN
+        return f"{wording.fixed(value, 2) if self.unit else wording.significant(value)}{self.unit}"
+
+
+def loss_of(fidelities: Iterable[Fidelity], budget: Budget) -> Loss | None:
+    """The loss that the budget speaks of, or else the best that is known of all models; None where none is known."""
+    known = tuple(fidelities)
+    if not known:
+        return None
+    if budget.min_sqnr is not None and budget.max_drop is None:
+        return _distance(10 ** (-budget.min_sqnr / 20))
+    metric = known[0].metric
+    if metric is not None and metric.name != "agreement":
+        factor, _, unit = UNITS.get(metric.name, UNITLESS)
+        return Loss("metric", f"loss of {shortened(metric.name, _LONGEST)}", unit, factor, budget.max_drop)
+    if any(output.top1_agreement is not None for output in known[0].outputs):
+        factor, _, unit = UNITS["agreement"]
+        return Loss("agreement", "loss of agreement with the original", unit, factor, budget.max_drop)
+    return _distance(None)
+
+
+def _distance(limit: float | None) -> Loss:
+    return Loss("distance", "relative error of the worst output", limit=limit)
+
+
+def _raw(kind: Literal["metric", "agreement", "distance"], fidelity: Fidelity) -> float:
+    """The loss in the metric's own scale; not a number where it was not measured."""
+    if kind == "metric":
+        return nan if fidelity.metric is None else -fidelity.metric.difference
+    if kind == "agreement":
+        agreements = [each.top1_agreement for each in fidelity.outputs if each.top1_agreement is not None]
+        return 1 - min(agreements, default=nan)
+    distances = [each.relative_l2 for each in fidelity.outputs]
+    # An output whose error is not known spoils the worst: it may be the worst.
+    known = [each for each in distances if each is not None and isfinite(each)]
+    return max(known, default=nan) if len(known) == len(distances) else nan
