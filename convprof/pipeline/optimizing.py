@@ -78,16 +78,15 @@ def optimize(
     """
     final = Path(run_dir)
     keep_apart(final / _MODEL, [Path(model)])
-    with ExitStack() as ends, staged(final) as folder:
+    with ExitStack() as ends, staged(final) as folder, TemporaryDirectory(prefix=".work-", dir=folder) as scratch:
         watch = Watch(timer)
-        scratch = Path(ends.enter_context(TemporaryDirectory(prefix=".work-", dir=folder)))
         opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
         judged = judged_on(opened, batches, evaluation, labels, preprocess, seed)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         convs = planning.select(before, only, skip)
         watch.stage("analyze")
         job = Job(
-            opened, before, convs, batches, judged, metric, options, seed, memory, final, scratch, progress, timer
+            opened, before, convs, batches, judged, metric, options, seed, memory, final, Path(scratch), progress, timer
         )
         asked = usual(job, budget)
         choice, damage = choices(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,19 +56,18 @@ def plan(
 ) -> Planning:
     """Choose what becomes of each conv within `budget`, or price the plan in the file `edited` anew.
 
-    Leaves plan.json, planning.json, plan.html and what another budget can start from in `run_dir`; with `sweep` also plan-1.json,
-    plan-2.json, ... from gentle to harsh. `latency_table` holds the prices of another machine. The rest is as in
-    `optimize`.
+    Leaves plan.json, planning.json, plan.html and what another budget can start from in `run_dir`; with `sweep` also
+    plan-1.json, plan-2.json, ... from gentle to harsh. `latency_table` holds the prices of another machine. The rest
+    is as in `optimize`.
     """
     final = Path(run_dir)
-    with ExitStack() as ends, staged(final) as folder:
-        scratch = Path(ends.enter_context(TemporaryDirectory(prefix=".work-", dir=folder)))
+    with staged(final) as folder, TemporaryDirectory(prefix=".work-", dir=folder) as scratch:
         opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
         judged = judged_on(opened, batches, evaluation, labels, preprocess, seed)
         before = analysis.analyze(opened, max_rank=0)
         convs = planning.select(before, only, skip)
         job = Job(
-            opened, before, convs, batches, judged, metric, options, seed, memory, final, scratch, progress, timer
+            opened, before, convs, batches, judged, metric, options, seed, memory, final, Path(scratch), progress, timer
         )
         asked = usual(job, budget)
         choice, damage = choices(
