@@ -26,8 +26,8 @@ def predicted_ms(table: LatencyTable, layers: Iterable[PlannedLayer]) -> float:
 
     Raises KeyError for a layer that has no price.
     """
-    dense = {layer.name: layer.time.median for layer in table.layers}
-    prices = {(c.name, c.form, c.rank, c.emission): c.time.median for c in table.candidates}
+    dense = {layer.name: layer.time.ms for layer in table.layers}
+    prices = {(c.name, c.form, c.rank, c.emission): c.time.ms for c in table.candidates}
     replaced = [layer for layer in layers if not layer.stays_dense]
     saved = sum(dense[at.name] - prices[at.name, at.form, at.rank, at.emission] for at in replaced)
     return dense_ms(table) - saved

@@ -84,7 +84,7 @@ def _check_table(prices: LatencyTable, what: str) -> None:
     timings = [layer.time for layer in prices.layers]
     timings += [candidate.time for candidate in prices.candidates]
     timings += [probe.end_to_end for probe in prices.probes]
-    numbers = [number for timing in timings for number in (timing.median, timing.iqr)]
+    numbers = [number for timing in timings for number in (timing.ms, timing.iqr)]
     sound = isfinite(prices.node_overhead) and all(isfinite(number) and number >= 0 for number in numbers)
     if not prices.probes or not sound:
         raise DataError(what, "damaged: a time is missing or below 0", "price the model again")

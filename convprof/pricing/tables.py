@@ -6,8 +6,9 @@ A run without a profile differs from the sum of its profiled kernels by what the
 taking the profile costs; both grow with the number of nodes. `overhead` is that difference a node, the median over all
 probes. It is below 0 where the profile costs more (2 to 3 microseconds a node on the CPU, as much as a small kernel).
 
-What a node takes is found from many short times, of which the fast half counts: other programs hardly disturb it, while
-they lengthen whole runs. So prices rest on nodes, and whole runs only say what lies between those.
+What a node takes is found from many short times, of which the faster half counts, of the runs in a round and of the
+rounds: other programs hardly disturb it, while they lengthen whole runs. So prices rest on nodes, and whole runs only
+say what lies between those.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from convprof.records.plan import PlannedLayer
 from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, ProbePrice, Timing
 from convprof.records.probes import ModelVisits, Probe, ProbeTimes
 from convprof.records.remarks import Remark
-from convprof.runtime import node_layers
+from convprof.runtime import fast_mean, node_layers
 from convprof.stats.samples import Sample
 from convprof.stats.summaries import interquartile_range, median
 
@@ -89,7 +90,7 @@ def _node_overhead(seen: list[_Visited]) -> float:
     Large models on a busy machine say nothing of it: it is 0 where the middle half of the models spans more than it,
     and where most of what whole runs take is something else.
     """
-    found = [float(np.median(each.end_to_end - each.kernels)) / each.count for each in seen if each.count]
+    found = [(_timing(each.end_to_end).ms - _timing(each.kernels).ms) / each.count for each in seen if each.count]
     if not found or _explained(seen) < _EXPLAINED:
         return 0.0
     sample = Sample(found)
@@ -98,7 +99,7 @@ def _node_overhead(seen: list[_Visited]) -> float:
 
 def _explained(seen: list[_Visited]) -> float:
     """Which share of a whole run its nodes take, as the median over the models."""
-    return float(np.median([np.median(each.kernels) / np.median(each.end_to_end) for each in seen]))
+    return float(np.median([_timing(each.kernels).ms / _timing(each.end_to_end).ms for each in seen]))
 
 
 def _candidate(seen: _Visited, layer: PlannedLayer, overhead: float) -> CandidatePrice:
@@ -111,9 +112,9 @@ def _summary(seen: _Visited) -> ProbePrice:
     return ProbePrice(
         label=seen.probe.label,
         nodes=seen.count,
-        layers=float(np.median(seen.kernels - rest - unmapped)),
-        rest=float(np.median(rest)),
-        unmapped=float(np.median(unmapped)),
+        layers=_timing(seen.kernels - rest - unmapped).ms,
+        rest=_timing(rest).ms,
+        unmapped=_timing(unmapped).ms,
         end_to_end=_timing(seen.end_to_end),
     )
 
@@ -124,7 +125,7 @@ def _kernels(probe: ProbePrice) -> float:
 
 def _timing(rounds: Rounds) -> Timing:
     sample = Sample(rounds)
-    return Timing(median(sample), interquartile_range(sample), len(sample))
+    return Timing(fast_mean(rounds.tolist()), interquartile_range(sample), len(sample))
 
 
 def _cautions(seen: list[_Visited]) -> tuple[Remark, ...]:
@@ -134,9 +135,9 @@ def _cautions(seen: list[_Visited]) -> tuple[Remark, ...]:
         text = f"{len(seen[0].end_to_end)} rounds say little of how far times spread: allow more time"
         found.append(Remark("few-rounds", text))
     summaries = [_summary(each) for each in seen]
-    spread = float(np.median([each.end_to_end.iqr / each.end_to_end.median for each in summaries]))
+    spread = float(np.median([each.end_to_end.iqr / each.end_to_end.ms for each in summaries]))
     if spread > _NOISY:
-        text = f"the middle half of the rounds spans {spread:.0%} of the median: quieten the machine or measure longer"
+        text = f"the middle half of the rounds spans {spread:.0%} of the time: quieten the machine or measure longer"
         found.append(Remark("noisy", text))
     explained = _explained(seen)
     if 0 < explained < _EXPLAINED:

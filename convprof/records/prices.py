@@ -17,9 +17,13 @@ from convprof.records.remarks import Remark
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """A time in ms as it was found in several rounds: the median, and how far the middle half of the rounds spans."""
+    """A time in ms as it was found in several rounds.
 
-    median: float
+    `ms` is the mean of the faster half of the rounds: other programs only ever lengthen a time. `iqr` is how far the
+    middle half of the rounds spans.
+    """
+
+    ms: float
     iqr: float
     rounds: int
 

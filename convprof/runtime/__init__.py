@@ -5,6 +5,7 @@ from convprof.runtime.int8 import quantize as quantize
 from convprof.runtime.machine import environment as environment
 from convprof.runtime.probe import Effort as Effort
 from convprof.runtime.probe import available_cores as available_cores
+from convprof.runtime.probe import fast_mean as fast_mean
 from convprof.runtime.probing import PROBE_SCRIPT as PROBE_SCRIPT
 from convprof.runtime.probing import measure_probes as measure_probes
 from convprof.runtime.profiles import layer_times as layer_times

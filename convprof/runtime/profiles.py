@@ -9,12 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
-import numpy as np
 
 from convprof.errors import UsageError
 from convprof.records.probes import KernelTimes
 from convprof.runtime.attribution import node_layers
-from convprof.runtime.probe import nodes_of
+from convprof.runtime.probe import fast_mean, nodes_of
 from convprof.runtime.sessions import Feeds, RunOptions, Session, open_inference, session_options
 
 
@@ -41,11 +40,11 @@ def profile_nodes(model: Path, feeds: Feeds, options: RunOptions, runs: int) -> 
 def layer_times(
     nodes: Sequence[KernelTimes], layers: Sequence[str], owners: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, float]:
-    """Median milliseconds over the rounds by layer of the original model, as `node_layers` finds them.
+    """Milliseconds by layer of the original model, as `node_layers` finds them.
 
     What belongs to no layer, or cannot be placed, stands under "", so the sum is kept.
     """
     times = dict.fromkeys(layers, 0.0) | {"": 0.0}
     for node, layer in zip(nodes, node_layers(nodes, layers, owners), strict=True):
-        times[layer or ""] = times.get(layer or "", 0.0) + float(np.median(node.ms))
+        times[layer or ""] = times.get(layer or "", 0.0) + fast_mean(node.ms)
     return times

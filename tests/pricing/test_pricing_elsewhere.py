@@ -119,7 +119,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes) -> None
 def test_a_table_with_a_negative_time_is_refused(there: Path, tmp_path: Path) -> None:
     model, _ = opened()
     prices = pricing.read(there / "latency.json", model)
-    bad = msgspec.structs.replace(prices.layers[0], time=msgspec.structs.replace(prices.layers[0].time, median=-1.0))
+    bad = msgspec.structs.replace(prices.layers[0], time=msgspec.structs.replace(prices.layers[0].time, ms=-1.0))
     path = tmp_path / "table.json"
     path.write_text(encode(msgspec.structs.replace(prices, layers=(bad, *prices.layers[1:]))), encoding="utf-8")
     with pytest.raises(DataError, match="below 0"):
