@@ -53,7 +53,8 @@ def fixed(value: float, decimals: int) -> str:
     """`value` with so many decimals and commas between thousands."""
     if not isfinite(value):
         return "not finite"
-    return signed_minus(f"{value:,.{decimals}f}")
+    # z: what rounds to nothing has no sign.
+    return signed_minus(f"{value:z,.{decimals}f}")
 
 
 def signed_minus(text: str) -> str:

@@ -22,6 +22,7 @@ from convprof.reporting import render_plan, render_planning, render_run, wording
 from convprof.reporting.expectation import lead
 from convprof.reporting.losses import loss_of
 from convprof.reporting.views.plan import budget
+from convprof.reporting.views.planning import checked
 
 Maker = Callable[[], Planning]
 MAKERS: tuple[Maker, ...] = (
@@ -104,11 +105,11 @@ def test_tables_of_a_search() -> None:
         r"/stem/Conv +no-faster-form +no candidate",
         r"2 +40.8 % +0.262 +19.30 points +no",
         r"9 \(chosen\) +7 +51.4 % +54.4 % \(53.2 % to 55.8 %\) +39.4 % +45.0 % +0.0838 +0.94 points",
-        r"dense +31 +15.9 ms +1.40 ms +0.0200 ms +18.4 ms +{minus}5.9 %",
+        r"on 7 whole models: .* by {minus}6.2 % to {minus}2.8 %, {minus}5.9 % for the dense model",
     ):
         pattern = line.replace("{dash}", wording.UNKNOWN).replace("{minus}", wording.MINUS)
         assert re.search(pattern, text), line
-    assert "4.2 \N{MICRO SIGN}s a node" in text
+    assert "beyond its profiled kernel, 4.2 \N{MICRO SIGN}s, is in each" in text
     assert "noisy-prices" in text
 
 
@@ -147,6 +148,9 @@ def test_hostile_names_are_shown_on_the_page() -> None:
 
 def test_the_check_of_prices_is_folded() -> None:
     planning = example_planning.searched()
+    row = r"\| `dense` \| 31 \| 15.9 ms \| 1.40 ms \| 0.0200 ms \| 18.4 ms \| {minus}5.9 % \|"
+    assert re.search(row.replace("{minus}", wording.MINUS), render_planning(planning, "markdown"))
+    assert "Check of the prices" not in render_planning(planning, "table")
     for output_format in ("html", "markdown"):
         folded = render_planning(planning, output_format).split("<details")[-1].split("</details>")[0]
         assert "Check of the prices" in folded
@@ -214,6 +218,21 @@ def test_losses_are_those_that_the_budget_speaks_of() -> None:
     assert agreement.of(found) == pytest.approx(3.0)
     assert metric.of(None) is None
     assert loss_of([], Budget()) is None
+
+
+def test_a_loss_of_nothing_has_no_sign() -> None:
+    metric = loss_of([example_planning.fidelity(-0.00001)], Budget())
+    assert metric is not None
+    assert metric.amount(-0.001) == metric.amount(0.0) == "0.00 points"
+
+
+def test_providers_without_times_of_layers_have_nothing_to_check() -> None:
+    table = example_planning.searched().prices
+    assert table is not None
+    silent = msgspec.structs.replace(
+        table, probes=tuple(msgspec.structs.replace(each, layers=0.0) for each in table.probes)
+    )
+    assert checked(silent) == checked(None) == ""
 
 
 def test_a_loss_that_is_not_a_number_is_not_known() -> None:

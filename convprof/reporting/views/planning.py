@@ -142,7 +142,10 @@ def front(planning: Planning, fidelity: Fidelity | None = None) -> Table:
 
 
 def checks(prices: LatencyTable | None) -> Table:
-    """Every model that was profiled for the prices: the sum of its parts against its time end to end."""
+    """Every model that was profiled for the prices: the sum of its parts against its time end to end.
+
+    They are dozens: a medium that cannot fold them has `checked`.
+    """
     return Table(
         "Check of the prices: parts of whole models against their time end to end",
         (
@@ -156,6 +159,7 @@ def checks(prices: LatencyTable | None) -> Table:
         ),
         tuple(_check(each) for each in prices.probes) if prices else (),
         folded=True,
+        aside=True,
     )
 
 
@@ -166,15 +170,29 @@ def priced_on(prices: LatencyTable | None) -> str:
     overhead = f"{wording.significant(1000 * prices.node_overhead, 2)} \N{MICRO SIGN}s"
     return (
         f"Own times are of a conv's nodes in place, fused neighbours included, in {prices.precision} on "
-        f"{visible(prices.environment.cpu)} with {wording.counted(prices.environment.threads, 'thread')}; {overhead} a "
-        "node beyond its profiled kernel are in each."
+        f"{visible(prices.environment.cpu)} with {wording.counted(prices.environment.threads, 'thread')}; what a node "
+        f"takes beyond its profiled kernel, {overhead}, is in each."
+    )
+
+
+def checked(prices: LatencyTable | None) -> str:
+    """How far the parts of whole models are from their times end to end; '' where nothing was priced."""
+    found = [_apart(each) for each in prices.probes] if prices else []
+    known = [each for each in found if each is not None]
+    if not known:
+        return ""
+    low, high = (_signed(each) for each in (min(known), max(known)))
+    first = "" if found[0] is None else f", {_signed(found[0])} for the dense model"
+    return (
+        f"Prices were checked on {wording.counted(len(known), 'whole model')}: the sum of the parts differs from the "
+        f"time end to end by {low} to {high}{first}."
     )
 
 
 def conventions(planning: Planning) -> tuple[str, ...]:
     """What the numbers mean."""
     damage = f"Predicted damage is the {DAMAGES[planning.measure]}."
-    return tuple(each for each in (damage, priced_on(planning.prices)) if each)
+    return tuple(each for each in (damage, priced_on(planning.prices), checked(planning.prices)) if each)
 
 
 def cautions(planning: Planning) -> tuple[str, ...]:
@@ -258,13 +276,23 @@ def _cost(value: int | None, part: float | None) -> str:
 
 
 def _check(each: ProbePrice) -> tuple[str, ...]:
-    parts, whole = each.layers + each.rest + each.unmapped, each.end_to_end.median
+    apart = _apart(each)
     return (
         each.label,
         f"{each.nodes:,}",
         wording.milliseconds(each.layers),
         wording.milliseconds(each.rest),
         wording.milliseconds(each.unmapped),
-        wording.milliseconds(whole),
-        wording.change(whole, parts),
+        wording.milliseconds(each.end_to_end.median),
+        wording.UNKNOWN if apart is None else _signed(apart),
     )
+
+
+def _apart(each: ProbePrice) -> float | None:
+    """By what share the parts of a model are more than its time end to end; None where no part was told."""
+    whole = each.end_to_end.median
+    return (each.layers + each.rest + each.unmapped) / whole - 1 if each.layers and whole else None
+
+
+def _signed(share: float) -> str:
+    return f"{wording.plus(100 * share, 1)} %"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from convprof.records.factors import Recipe
 from convprof.records.run import FittedLayer, Run, Stage
@@ -149,15 +148,14 @@ def _found(run: Run) -> tuple[Fact, ...]:
 
 
 def _rivals(run: Run) -> tuple[Table, ...]:
-    """What the plan was chosen from; the check of the prices is only for media that can fold it away."""
+    """What the plan was chosen from."""
     found = run.planning
     if found is None:
         return ()
-    check = replace(planning_view.checks(found.prices), aside=True)
     return (
         folded(planning_view.front(found, run.fidelity)),
         folded(planning_view.rounds(found, run.fidelity)),
-        check,
+        planning_view.checks(found.prices),
     )
 
 
