@@ -55,6 +55,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/counts.py --models $(MODELS)
 	$(BIN)/python benchmarks/analyze_large.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fit.py --models $(MODELS) --data $(DATA)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/plan.py --models $(MODELS) --data $(DATA)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/depth.py --data $(DATA)
 	$(BIN)/python benchmarks/startup.py
 

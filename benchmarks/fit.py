@@ -18,11 +18,9 @@ closed form made of it.
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
 
 from fits import ablation, amounts, comparisons, conversions, parts, speed
-from fits.trained import Setting
+from fits.parts import Raw
 from writing import Page, parser
 
 _PARTS = (
@@ -32,38 +30,26 @@ _PARTS = (
     *comparisons.PARTS,
     *speed.PARTS,
 )
-_TRIAL = (32, 256)
+_SEEDS = (0, 1, 2)
 
 
 def main() -> int:
     """Measure what is asked for, part by part, and write the page after each."""
     made = parser(__doc__, models=True, data=True)
-    names = {name for part in _PARTS for name in (part.name, part.name.partition("/")[0])}
-    made.add_argument("--only", nargs="+", metavar="SECTION", choices=sorted(names), help="sections, or parts of them")
-    made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="for the fits (0 1 2)")
-    made.add_argument(
-        "--trial",
-        action="store_true",
-        help=f"{_TRIAL[0]} calibration and {_TRIAL[1]} test inputs: shows that it runs, no more; give --output too",
-    )
+    parts.add_options(made, _PARTS, _SEEDS)
     options = made.parse_args()
-    inputs, tests = _TRIAL if options.trial else (None, None)
     page = Page(
-        parts.NAME,
+        "fit",
         "Fitting converted networks",
         "Training-free: what the fit makes of networks whose convolutions are replaced by chains of cheaper ones.",
         "OMP_NUM_THREADS=1 python benchmarks/fit.py --models MODELS --data DATA",
     )
-    kept = parts.recall(options.output)
-    aims: list[parts.Aim] = []
-    for part in [part for part in _PARTS if options.only is None or part.asked_for(options.only)]:
-        with tempfile.TemporaryDirectory() as folder:
-            setting = Setting(options.models, options.data, Path(folder), tuple(options.seeds), inputs, tests)
-            kept[part.name] = parts.run(part, setting)
-        aims = parts.save(options.output, page, _PARTS, kept)
-        if part.name == "inputs":
-            drawn = amounts.picture(kept[part.name]["data"])
-            (options.output / amounts.PICTURE).write_text(drawn, encoding="utf-8")
+
+    def drawn(name: str, data: Raw) -> None:
+        if name == "inputs":
+            (options.output / amounts.PICTURE).write_text(amounts.picture(data), encoding="utf-8")
+
+    aims = parts.measure(options, page, _PARTS, after=drawn)
     return int(any(aim.floor and not aim.met for aim in aims))
 
 

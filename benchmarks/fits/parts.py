@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +15,15 @@ from typing import Any
 
 from writing import Page, markdown_table, surroundings
 
+from convprof.errors import ConvprofError
 from fits.trained import Setting
 
-NAME = "fit"
 _PACKAGES = ("onnxruntime", "numpy", "scipy", "onnx-ir")
+_TRIAL = (32, 256)
 Raw = dict[str, Any]
 """What a part has measured, as JSON has it."""
+Kept = dict[str, dict[str, Any]]
+"""What is kept of parts, by their names."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,53 @@ class Part:
         return any(name in (self.name, self.name.partition("/")[0]) for name in names)
 
 
+def add_options(made: argparse.ArgumentParser, parts: Sequence[Part], seeds: Sequence[int]) -> None:
+    """The options of a script that measures part by part; `seeds` is for when none are named."""
+    names = {name for part in parts for name in (part.name, part.name.partition("/")[0])}
+    made.add_argument("--only", nargs="+", metavar="SECTION", choices=sorted(names), help="sections, or parts of them")
+    usual = " ".join(map(str, seeds))
+    made.add_argument("--seeds", type=int, nargs="+", default=list(seeds), help=f"for the fits ({usual})")
+    made.add_argument(
+        "--trial",
+        action="store_true",
+        help=f"{_TRIAL[0]} calibration and {_TRIAL[1]} test inputs: shows that it runs, no more; give --output too",
+    )
+
+
+def measure(
+    options: argparse.Namespace,
+    page: Page,
+    parts: Sequence[Part],
+    *,
+    after: Callable[[str, Raw], None] | None = None,
+    over_all: Callable[[Page, Kept], Sequence[Aim]] | None = None,
+) -> list[Aim]:
+    """Measure the parts asked for, and write the page after each; what was aimed at with all that stand there.
+
+    `after` is called with the name and the numbers of each, `over_all` tells what several parts say together. A part
+    that fails does not keep the others from being measured; it ends the script.
+    """
+    inputs, tests = _TRIAL if options.trial else (None, None)
+    kept = recall(options.output, page.name)
+    aims: list[Aim] = []
+    failed: list[str] = []
+    for part in [part for part in parts if options.only is None or part.asked_for(options.only)]:
+        with tempfile.TemporaryDirectory() as folder:
+            setting = Setting(options.models, options.data, Path(folder), tuple(options.seeds), inputs, tests)
+            try:
+                kept[part.name] = run(part, setting)
+            except ConvprofError as error:
+                traceback.print_exc()
+                failed.append(f"{part.name}: {error}")
+                continue
+        aims = save(options.output, page, parts, kept, over_all)
+        if after is not None:
+            after(part.name, kept[part.name]["data"])
+    if failed:
+        raise SystemExit("not measured:\n" + "\n".join(failed))
+    return aims
+
+
 def run(part: Part, setting: Setting) -> dict[str, Any]:
     """Measure a part; what is kept of it."""
     print(f"{part.name}: {part.title}", file=sys.stderr, flush=True)
@@ -74,23 +127,33 @@ def run(part: Part, setting: Setting) -> dict[str, Any]:
     facts = surroundings(_PACKAGES)
     facts["minutes"] = round((time.perf_counter() - start) / 60, 1)
     facts["seeds"] = list(setting.seeds)
-    facts["trial"] = setting.tests is not None
+    facts["trial"] = setting.trial
     kept: dict[str, Any] = json.loads(json.dumps({"facts": facts, "data": data}))
     _told(part, kept, quiet=False)
     return kept
 
 
-def recall(folder: Path) -> dict[str, dict[str, Any]]:
-    """What earlier runs have left, by the name of the part."""
-    file = folder / f"{NAME}.json"
-    kept: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["parts"] if file.is_file() else {}
+def recall(folder: Path, name: str) -> Kept:
+    """What earlier runs have left in `name`.json."""
+    file = folder / f"{name}.json"
+    kept: Kept = json.loads(file.read_text(encoding="utf-8"))["parts"] if file.is_file() else {}
     return kept
 
 
-def save(folder: Path, page: Page, parts: Sequence[Part], kept: Mapping[str, Mapping[str, Any]]) -> list[Aim]:
+def save(
+    folder: Path,
+    page: Page,
+    parts: Sequence[Part],
+    kept: Kept,
+    over_all: Callable[[Page, Kept], Sequence[Aim]] | None = None,
+) -> list[Aim]:
     """Write the page of all parts that were ever measured; what was aimed at with them."""
     there = [part for part in parts if part.name in kept]
     told = [_told(part, kept[part.name], quiet=True) for part in there]
+    if over_all is not None:
+        together = Page("", "", "", "", quiet=True)
+        aimed = over_all(together, kept)
+        told.insert(0, (together.body, aimed))
     aims = [aim for _, found in told for aim in found]
     page.body = ["## Aims", _aims(aims), *(paragraph for body, _ in told for paragraph in body)]
     ends = ["## The runs", _runs(there, kept)]
@@ -99,7 +162,7 @@ def save(folder: Path, page: Page, parts: Sequence[Part], kept: Mapping[str, Map
 
 
 def _told(part: Part, kept: Mapping[str, Any], *, quiet: bool) -> tuple[list[str], Sequence[Aim]]:
-    page = Page(NAME, "", "", "", quiet=quiet)
+    page = Page("", "", "", "", quiet=quiet)
     page.say(f"## {part.title}")
     aims = part.tell(page, kept["data"])
     if aims and not quiet:

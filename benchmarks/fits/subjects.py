@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from convprof.records.factors import FittedConv
 from convprof.records.plan import Plan
 from convprof.stats.comparison import paired_difference
 from convprof.stats.samples import Sample
-from fits.trained import Scores, Setting, Trained
+from fits.trained import Scores, Setting, Trained, Values
 
 OPTIONS = runtime.RunOptions()
 Method = Callable[[Model, Plan, Batches, int, Store], Sequence[FittedConv]]
@@ -82,12 +82,12 @@ class Subject:
     def __init__(self, trained: Trained, setting: Setting) -> None:
         self.trained, self.setting = trained, setting
         self.path = setting.models / trained.file
-        self._inputs, tests = trained.collect(setting)
+        self.calibration, tests = trained.collect(setting)
         self._loaded = execution.load(self.path)
         self.tests = open_data(
             str(tests), self._loaded.inputs, preprocess=trained.preprocess, labels="y", limit=setting.tests
         )
-        self.inputs = self.open(self._inputs)
+        self.inputs = self.open(self.calibration)
         self.model = execution.settle(self._loaded, {}, {}, self.inputs.shapes)
         self.counted = analysis.analyze(self.model, max_rank=0)
 
@@ -118,15 +118,30 @@ class Subject:
 
     def judge(self, path: Path) -> Scores:
         """Scores of the test inputs, one by one."""
-        session = runtime.open_session(path, OPTIONS)
-        labels = self.tests.labels
-        assert labels is not None
+        labels = self._labels
         found, done = [], 0
-        for feeds in self.tests.batches(self.trained.at_once):
-            answers = session.run(feeds)[session.outputs[0]]
+        for answers in self._answers(path):
             found.append(self.trained.score(answers, labels[done : done + len(answers)]))
             done += len(answers)
         return np.concatenate(found)
+
+    def answers(self, path: Path) -> Values:
+        """The model's first output for all test inputs."""
+        return np.concatenate(list(self._answers(path)))
+
+    def score(self, answers: Values) -> Scores:
+        """Scores of such answers, one by one."""
+        return self.trained.score(answers, self._labels)
+
+    @property
+    def _labels(self) -> Values:
+        assert self.tests.labels is not None
+        return self.tests.labels
+
+    def _answers(self, path: Path) -> Iterator[Values]:
+        session = runtime.open_session(path, OPTIONS)
+        for feeds in self.tests.batches(self.trained.at_once):
+            yield session.run(feeds)[session.outputs[0]]
 
     def convert(self, plan: Plan, method: Method, batches: Batches, seed: int, path: Path) -> float:
         """Write the converted model to `path`; processor seconds of the fit."""
@@ -166,7 +181,7 @@ class Subject:
         outcome = Outcome(
             scores=tuple(scale * float(scores.mean()) for scores in found),
             dense=scale * float(self.dense.mean()),
-            change=difference(self.dense, each, scale)[1],
+            change=self.change(each),
             tests=len(each),
             inputs=inputs,
             seconds=seconds,
@@ -175,6 +190,10 @@ class Subject:
             layers=layers,
         )
         return Judged(outcome, each, scale)
+
+    def change(self, scores: Scores) -> tuple[float, float]:
+        """The 95 % interval of the mean of scores less the original's, paired over the test inputs."""
+        return difference(self.dense, scores, self.trained.scale)[1]
 
     def _macs(self, path: Path) -> int:
         """Of a converted model, at the sizes of the calibration inputs."""

@@ -50,7 +50,7 @@ _PARTS = MappingProxyType(
 def main(path: Path, count: int, rank: int, folder: Path) -> None:
     """Fit, run and print."""
     loaded = execution.load(path)
-    inputs = open_data(str(_smooth(loaded.inputs[0].shape or (), count, folder)), loaded.inputs)
+    inputs = open_data(str(smooth(loaded.inputs[0].shape or (), count, folder)), loaded.inputs)
     model = execution.settle(loaded, {}, {}, inputs.shapes)
     counted = analysis.analyze(model, max_rank=0)
     convs = planning.select(counted, (), (counted.convs[0].name,))
@@ -64,7 +64,7 @@ def main(path: Path, count: int, rank: int, folder: Path) -> None:
     print(json.dumps({**found, "layers": len(fitted), "parts": _parts(profile), "inputs": inputs.count}))
 
 
-def _smooth(shape: tuple[int | None, ...], count: int, folder: Path) -> Path:
+def smooth(shape: tuple[int | None, ...], count: int, folder: Path) -> Path:
     """Noise at a few scales added up: neighbours alike, as in pictures."""
     random = np.random.default_rng(0)
     channels, height, width = (size or 1 for size in shape[1:])

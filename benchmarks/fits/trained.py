@@ -35,6 +35,11 @@ class Setting:
         """The same with the first seed only."""
         return Setting(self.models, self.data, self.folder, self.seeds[:1], self.inputs, self.tests)
 
+    @property
+    def trial(self) -> bool:
+        """Whether this only shows that the benchmark runs."""
+        return self.tests is not None
+
     def most(self, count: int) -> int:
         """`count` calibration inputs, or as many as a trial may use."""
         return count if self.inputs is None else min(count, self.inputs)
