@@ -59,7 +59,7 @@ def offered(convs: Sequence[ConvReport], forms: Collection[str], prices: Latency
     refused: dict[str, Remark] = {}
     for name, candidates in found.items():
         fastest = [
-            min(those, key=lambda price: price.time.median)
+            min(those, key=lambda price: price.time.ms)
             for each in candidates
             if (those := priced.get((name, each.form, each.rank)))
         ]
@@ -68,9 +68,9 @@ def offered(convs: Sequence[ConvReport], forms: Collection[str], prices: Latency
             continue
         faster = [price for price in fastest if _faster(price.time, dense[name].time)]
         if not faster:
-            refused[name] = _no_faster(min(fastest, key=lambda price: price.time.median), dense[name])
+            refused[name] = _no_faster(min(fastest, key=lambda price: price.time.ms), dense[name])
             continue
-        kept[name] = _undominated(candidates, faster, dense[name].time.median)
+        kept[name] = _undominated(candidates, faster, dense[name].time.ms)
     return Offers(kept, refused)
 
 
@@ -90,12 +90,12 @@ def _of_conv(conv: ConvReport, forms: Collection[str]) -> tuple[Offer, ...]:
 def _faster(candidate: Timing, dense: Timing) -> bool:
     """Whether the medians differ by more than what the rounds leave open (about two standard errors)."""
     error = hypot(candidate.iqr, dense.iqr) / sqrt(max(1, min(candidate.rounds, dense.rounds)))
-    return candidate.median + 2 * error < dense.median
+    return candidate.ms + 2 * error < dense.ms
 
 
 def _no_faster(best: CandidatePrice, dense: LayerPrice) -> Remark:
     rank = "x".join(map(str, best.rank))
-    share = best.time.median / dense.time.median if dense.time.median else float("inf")
+    share = best.time.ms / dense.time.ms if dense.time.ms else float("inf")
     text = f"no candidate is measurably faster: the best, {best.form} {rank}, takes {share:.2f} of the conv's own time"
     return Remark("no-faster-form", text)
 
@@ -107,9 +107,9 @@ def _undominated(candidates: Sequence[Offer], faster: Sequence[CandidatePrice], 
     best: dict[str, float] = {}
     for each in reversed(candidates):
         price = prices.get((each.form, each.rank))
-        if price is None or price.time.median >= best.get(each.form, dense):
+        if price is None or price.time.ms >= best.get(each.form, dense):
             continue
-        best[each.form] = price.time.median
-        change = price.time.median - dense
+        best[each.form] = price.time.ms
+        change = price.time.ms - dense
         kept.append(Offer(each.name, each.form, each.rank, price.emission, each.macs, each.parameters, change))
     return tuple(reversed(kept))

@@ -135,11 +135,9 @@ def test_prices_of_another_machine(inputs: Path, tmp_path: Path, capsys: Capture
 
 
 def _with_table(capsys: Capture, inputs: Path, table: Path, folder: Path) -> Result:
-    return convprof(
-        capsys,
-        *["plan", MODEL, "--calibration", inputs, "--preprocess", "unit", *LAYERS, "--form", "tucker2"],
-        *["--latency-table", table, "--target-latency", "0.95", "-o", folder, "-q"],
-    )
+    arguments: list[str | Path] = ["plan", MODEL, "--calibration", inputs, "--preprocess", "unit", *LAYERS]
+    arguments += ["--form", "tucker2", "--latency-table", table, "--target-latency", "0.95", "-o", folder, "-q"]
+    return convprof(capsys, *arguments)
 
 
 def test_the_fastest_that_is_good_enough_is_searched_for(planned: Path, inputs: Path, capsys: Capture) -> None:

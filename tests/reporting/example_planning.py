@@ -71,7 +71,7 @@ def prices(chosen: Plan) -> LatencyTable:
         return Timing(value, 0.02 * value, 30)
 
     layers = tuple(LayerPrice(row.name, timing(0.4 + 0.2 * at)) for at, row in enumerate(example_run.ROWS))
-    dense = {each.name: each.time.median for each in layers}
+    dense = {each.name: each.time.ms for each in layers}
     return LatencyTable(
         schema="convprof.latency/1",
         model=chosen.model,

@@ -209,9 +209,9 @@ class _Prices:
         self._convs: dict[str, float] = {}
         self._candidates: dict[Key, float] = {}
         if table is not None:
-            self._convs = {each.name: each.time.median for each in table.layers}
+            self._convs = {each.name: each.time.ms for each in table.layers}
             self._candidates = {
-                (each.name, each.form, each.rank, each.emission): each.time.median for each in table.candidates
+                (each.name, each.form, each.rank, each.emission): each.time.ms for each in table.candidates
             }
 
     def before(self, name: str) -> float | None:
@@ -283,14 +283,14 @@ def _check(each: ProbePrice) -> tuple[str, ...]:
         wording.milliseconds(each.layers),
         wording.milliseconds(each.rest),
         wording.milliseconds(each.unmapped),
-        wording.milliseconds(each.end_to_end.median),
+        wording.milliseconds(each.end_to_end.ms),
         wording.UNKNOWN if apart is None else _signed(apart),
     )
 
 
 def _apart(each: ProbePrice) -> float | None:
     """By what share the parts of a model are more than its time end to end; None where no part was told."""
-    whole = each.end_to_end.median
+    whole = each.end_to_end.ms
     return (each.layers + each.rest + each.unmapped) / whole - 1 if each.layers and whole else None
 
 
