@@ -246,8 +246,9 @@ def _tell(trained: Trained, page: Page, data: Raw) -> list[Aim]:
     page.say(
         f"Dense: {data['dense']:.2f} ms on one thread ({sizes}). Of every method the gentlest plan whose stand-in was "
         f"measured within the target; targets asked for: {', '.join(f'{x:g}' for x in data['asked'])}, moved to what "
-        f"{_USUAL} at one rank everywhere takes where that is near, and raised where no plan is so fast. All are fitted alike, seed 0, and their models are timed together, interleaved with the "
-        "dense one: share is what that run says. The first conv stays dense in all. SQNR and agreement are with the "
+        f"{_USUAL} at one rank everywhere takes where that is near, and raised where no plan is so fast. All are "
+        "fitted alike, seed 0, and their models are timed together, interleaved with the dense one: share is what that "
+        "run says. The first conv stays dense in all. SQNR and agreement are with the "
         "original's outputs on the test inputs."
     )
     aims: list[Aim] = []

@@ -16,7 +16,7 @@ from convprof import planning, rewriting
 from convprof._version import __version__
 from convprof.fitting import KeptLayers
 from convprof.pipeline.job import Conversion, Job, convert
-from convprof.pipeline.proposing import accepted, measured
+from convprof.pipeline.proposing import accepted, measurable, measured
 from convprof.pipeline.searching import search
 from convprof.planning import Choice
 from convprof.records.damage import Measure
@@ -58,6 +58,8 @@ def decide(job: Job, choice: Choice, budget: Budget) -> Decision:
     if found.best is None:
         return Decision(planning.solve(choice, NO_BUDGET), remarks=(_NO_FASTER,))
     plan = msgspec.structs.replace(found.best.plan, budget=found.budget)
+    if measurable(job, choice, plan):
+        plan = measured(job, plan)
     remarks = () if found.good else (_NONE_GOOD,)
     return Decision(plan, replace(found.best, plan=plan), found.rounds, found.front, remarks)
 

@@ -16,7 +16,7 @@ from convprof.holding import DEFAULT_BUDGET
 from convprof.pipeline.deciding import NO_BUDGET, Decision, decide, planning_record, usual, with_front
 from convprof.pipeline.job import Job
 from convprof.pipeline.opening import ONE_THREAD, judged_on, open_model, open_to_fit
-from convprof.pipeline.proposing import choices, measured
+from convprof.pipeline.proposing import choices, measurable, measured
 from convprof.planning import Choice
 from convprof.records.files import encode
 from convprof.records.plan import Budget, Plan
@@ -112,4 +112,4 @@ def _edited(job: Job, choice: Choice, path: Path) -> Decision:
         raise PlanError(str(path), f"it is a plan for {wanted.model.path}, another file", "plan for this model")
     fitting.in_order(rewriting.prepare(job.opened, wanted), wanted)
     repriced = planning.repriced(choice, wanted)
-    return Decision(measured(job, repriced) if wanted.layers and choice.prices else repriced)
+    return Decision(measured(job, repriced) if measurable(job, choice, repriced) else repriced)

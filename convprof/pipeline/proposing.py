@@ -57,7 +57,7 @@ def accepted(job: Job, choice: Choice, budget: Budget) -> tuple[Plan, tuple[Rema
     What was measured stands in the plan; prices of another machine are taken as they are.
     """
     plan = planning.solve(choice, budget)
-    if not _measurable(job, choice, plan):
+    if not measurable(job, choice, plan):
         return plan, ()
     plan = measured(job, plan)
     target = _target(choice, budget)
@@ -106,7 +106,7 @@ def measured(job: Job, plan: Plan) -> Plan:
     )
 
 
-def _measurable(job: Job, choice: Choice, plan: Plan) -> bool:
+def measurable(job: Job, choice: Choice, plan: Plan) -> bool:
     """Whether the prices are of this machine, so that a measurement here can confirm them."""
     here = environment(job.options)
     return bool(plan.layers) and choice.prices is not None and choice.prices.environment == here

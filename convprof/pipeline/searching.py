@@ -7,6 +7,7 @@ good and the gentlest that was not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,4 +65,5 @@ def _fidelity(found: Conversion) -> Fidelity:
 
 
 def _round(plan: Plan, loss: float, accepted: bool) -> Round:
-    return Round(plan.predicted.latency or 1.0, plan.predicted.damage or 0.0, loss, accepted)
+    told = loss if isfinite(loss) else None
+    return Round(plan.predicted.latency or 1.0, plan.predicted.damage or 0.0, told, accepted)

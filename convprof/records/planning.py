@@ -23,12 +23,13 @@ class FrontPoint(msgspec.Struct, frozen=True):
 class Round(msgspec.Struct, frozen=True):
     """One try of the search for the fastest plan that is still good: fitted, compared with the original, kept or not.
 
-    `loss` is in the unit of the budget: the metric's loss for max_drop, the worst output's ratio in dB for min_sqnr.
+    `loss` is in the unit of the budget: the metric's loss for max_drop, the worst output's ratio in dB for min_sqnr,
+    None where that is infinite.
     """
 
     latency: float
     damage: float
-    loss: float
+    loss: float | None
     accepted: bool
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,7 +9,7 @@ from markupsafe import Markup
 
 from convprof.records.fidelity import Fidelity
 from convprof.records.planning import Planning
-from convprof.records.run import Run
+from convprof.records.run import Rival, Run
 from convprof.reporting import expectation, wording
 from convprof.reporting.charts.bars import latency, macs
 from convprof.reporting.charts.drift import drift
@@ -21,12 +20,13 @@ from convprof.reporting.charts.scatter import Scatter
 from convprof.reporting.charts.times import times
 from convprof.reporting.document import Table
 from convprof.reporting.escaping import visible
-from convprof.reporting.front import Reference, loss, points
+from convprof.reporting.front import loss, points
 from convprof.reporting.layers import layers
 from convprof.reporting.outcome import Figure, figures, judgement
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
 from convprof.reporting.views import planning as planning_view
+from convprof.reporting.views import rival as rival_view
 from convprof.reporting.views import run as run_view
 
 _LABELS = {"Run": "The run", "Rivals": "The plan and its rivals"}
@@ -66,8 +66,8 @@ class Rivals:
     notes: tuple[str, ...]
 
 
-def render(run: Run, references: Sequence[Reference] = ()) -> str:
-    """The report of `run` as HTML; `references` are further models for the drawing of plans."""
+def render(run: Run) -> str:
+    """The report of `run` as HTML."""
     found = layers(run)
     planning = run.planning
     return _page(
@@ -99,15 +99,16 @@ def render(run: Run, references: Sequence[Reference] = ()) -> str:
         plan_facts=(*run_view.planned(run), *run_view.fitted(run.fits)),
         layer_table=run_view.layer_table(run),
         kept=tuple(each for each in found if each.reason),
-        rivals=_rivals(planning, run.fidelity, references) if planning else None,
+        beside=rival_view.table(run),
+        rivals=_rivals(planning, run.fidelity, run.rival) if planning else None,
         stages=run_view.stages(run.stages),
         environment=benchmark_view.environment(run.benchmark.environment),
         convention=wording.CONVENTION,
     )
 
 
-def render_planning(planning: Planning, references: Sequence[Reference] = ()) -> str:
-    """The page of a plan as HTML; `references` are further models for the drawing of plans."""
+def render_planning(planning: Planning) -> str:
+    """The page of a plan as HTML."""
     plan = planning.plan
     kept = ("Kept",) if plan.kept else ()
     return _page(
@@ -126,7 +127,7 @@ def render_planning(planning: Planning, references: Sequence[Reference] = ()) ->
         plan_facts=planning_view.facts(planning),
         layer_table=planning_view.layers(planning),
         kept=plan.kept,
-        rivals=_rivals(planning, None, references),
+        rivals=_rivals(planning),
         command=planning.command,
         sha256=plan.model.sha256,
         convention=wording.CONVENTION,
@@ -142,7 +143,8 @@ def _sections(*names: str) -> tuple[Section, ...]:
     return tuple(Section(name.lower(), _LABELS.get(name, name)) for name in names)
 
 
-def _rivals(planning: Planning, fidelity: Fidelity | None, references: Sequence[Reference]) -> Rivals:
+def _rivals(planning: Planning, fidelity: Fidelity | None = None, rival: Rival | None = None) -> Rivals:
+    references = () if rival is None else (rival_view.reference(rival),)
     drawn = fronts(points(planning, fidelity), planning.measure, loss(planning, fidelity), references)
     return Rivals(
         fronts=drawn,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import example_planning
+import example_run
 import hostile
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Budget, Measured
 from convprof.records.planning import FrontPoint, Planning
+from convprof.records.run import Rival
 from convprof.reporting import page
 from convprof.reporting.charts.front import fronts
 from convprof.reporting.charts.marks import Dot
@@ -153,10 +155,13 @@ def test_labels_cover_neither_dots_nor_each_other() -> None:
     assert corner.y + 16 <= HEIGHT
 
 
-def test_names_of_rivals_are_text() -> None:
-    found = example_planning.searched()
-    rivals = [Reference(name, 0.5, None, example_planning.fidelity(0.005)) for name in hostile.NAMES]
-    text = page.render_planning(found, rivals)
+@pytest.mark.parametrize("name", hostile.NAMES)
+def test_names_of_rivals_are_text(name: str) -> None:
+    run = example_run.run()
+    found = run.benchmark.comparisons[0]
+    rival = Rival(name, "int8.onnx", 256, 300, 1000, 600, example_planning.fidelity(0.005), found, found)
+    text = page.render(msgspec.structs.replace(run, planning=example_planning.searched(), rival=rival))
+    assert "1.00 kB" in text
     assert "<script>alert" not in text
     assert "<img" not in text
     assert all(character.isprintable() or character == "\n" for character in text)

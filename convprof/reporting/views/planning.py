@@ -254,7 +254,7 @@ def _row(point: Point, told: Loss | None, *, timed: bool) -> tuple[str, ...]:
     named = f"{point.label} (chosen)" if point.chosen and point.label.isdigit() else point.label
     return (
         named,
-        f"{len(point.plan.layers):,}",
+        f"{sum(not layer.stays_dense for layer in point.plan.layers):,}",
         wording.percent(point.predicted),
         *((_measured(point.measured),) if timed else ()),
         _cost(expected.macs, point.macs_share),

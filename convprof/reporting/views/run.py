@@ -16,6 +16,7 @@ from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
 from convprof.reporting.views import plan as plan_view
 from convprof.reporting.views import planning as planning_view
+from convprof.reporting.views import rival as rival_view
 
 
 def document(run: Run) -> Document:
@@ -27,6 +28,7 @@ def document(run: Run) -> Document:
         tables=filled(
             (
                 _before_after(run),
+                rival_view.table(run),
                 folded(layer_table(run)),
                 *(folded(table) for table in fidelity),
                 *_rivals(run),
