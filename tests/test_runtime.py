@@ -24,6 +24,7 @@ from convprof.runtime import (
     probe,
     profile_nodes,
 )
+from convprof.runtime.sessions import open_inference, session_options
 
 HEAD = '<ir_version: 9, opset_import: ["": 17]>'
 
@@ -194,6 +195,30 @@ def test_times_are_over_runs_of_the_sums_within_a_run() -> None:
 def test_the_slower_half_of_the_runs_does_not_count() -> None:
     trace = [each for time in (4, 5, 1, 5, 9000) for each in (event("a", time), END)]
     assert probe.nodes_of(trace, skipped=0)[0]["ms"] == [pytest.approx(10 / 3 / 1000)]
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(1e-6, 40), (0.01, 12), (0.05, 6), (0.3, 3), (10.0, 2)])
+def test_slow_models_run_less_often(seconds: float, runs: int) -> None:
+    assert probe._runs_of(probe.Effort(), seconds) == runs
+
+
+def test_rounds_end_with_the_time_but_not_before_the_least(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(ADD)
+    clock = iter(range(10_000))
+    visits: list[tuple[int, int]] = []
+    times = probe.measure(
+        [("m", tmp_path / "m.onnx"), ("again", tmp_path / "m.onnx")],
+        {"x": np.ones((1, 3), np.float32), "k": np.array([4])},
+        lambda path, trace: open_inference(path, RunOptions(), session_options(RunOptions(), trace), "m"),
+        probe.Effort(rounds=9, least=3, seconds=1, fewest=1),
+        seed=0,
+        timer=lambda: float(next(clock)),
+        progress=lambda done, total: visits.append((done, total)),
+    )
+    assert visits == [(done, 18) for done in range(1, 7)]
+    assert [entry["label"] for entry in times] == ["m", "again"]
+    assert all(entry["end_to_end"] == [1000.0] * 3 for entry in times)
+    assert all(len(node["ms"]) == 3 for entry in times for node in entry["nodes"])
 
 
 def test_nodes_keep_the_order_of_the_run_and_the_shapes_that_they_move() -> None:

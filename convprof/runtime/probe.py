@@ -77,14 +77,15 @@ Opener = Callable[[Path, str | None], Session]
 class Effort:
     """How long to measure: `rounds`, but no new one beyond `least` after `seconds`.
 
-    In each round a model runs for about `visit` seconds with a profile, `fewest` to `most` times, and then half as
-    often without.
+    In each round a model runs for about `visit` seconds with a profile, `fewest` to `most` times (twice at least where
+    `fewest` would take more than `longest` seconds), and then half as often without.
     """
 
     rounds: int = 5
     least: int = 2
     seconds: float = 100.0
     visit: float = 0.12
+    longest: float = 1.0
     fewest: int = 6
     most: int = 40
 
@@ -213,12 +214,18 @@ def _visit(
     with tempfile.TemporaryDirectory(prefix="convprof-profile-") as folder:
         session = opened(path, str(Path(folder, "trace")))
         warm = [_seconds(session, feeds, timer) for _ in range(_WARM_UPS)][-1]
-        runs = min(max(int(effort.visit / max(warm, 1e-6)), effort.fewest), effort.most)
+        runs = _runs_of(effort, max(warm, 1e-6))
         for _ in range(runs):
             session.run(None, dict(feeds))
         trace = json.loads(Path(session.end_profiling()).read_bytes())
     seconds = [_seconds(session, feeds, timer) for _ in range((runs + 1) // 2)]
     return 1000 * fast_mean(seconds), nodes_of(trace, _WARM_UPS)
+
+
+def _runs_of(effort: Effort, seconds: float) -> int:
+    """How often to run a model that takes so many seconds."""
+    fewest = min(effort.fewest, max(int(effort.longest / seconds), 2))
+    return min(max(int(effort.visit / seconds), fewest), effort.most)
 
 
 def _seconds(session: Session, feeds: Feeds, timer: Callable[[], float]) -> float:

@@ -72,7 +72,9 @@ def test_all_time_is_placed(prices: LatencyTable) -> None:
         assert probe.layers > 0
         assert probe.rest > 0
         assert probe.end_to_end.ms > 0
-    assert [caution.code for caution in prices.cautions if caution.code != "noisy"] == ["few-rounds"]
+    codes = {caution.code for caution in prices.cautions}
+    assert "few-rounds" in codes
+    assert not codes & {"unmapped-time", "no-layer-times"}
 
 
 def test_progress_is_told_visit_by_visit(prices: LatencyTable, seen: list[tuple[str, int, int]]) -> None:
@@ -108,10 +110,10 @@ def test_at_rank_1_emissions_are_one_graph_and_timed_once() -> None:
 
 def test_the_models_to_time_compute_numbers_and_hold_no_weights(tmp_path: Path) -> None:
     model, analysis = opened()
-    probes, files = build(model, analysis, analysis.eligible(), tuple(FORMS), tmp_path)
+    probes, files = build(model, analysis, analysis.eligible(), ["depthwise-pointwise", "tucker2"], tmp_path)
     assert {file.name for file in files} == {file.name for file in tmp_path.iterdir()}
     feeds = execution.example_feeds(model.inputs, seed=0)
-    for probe in probes.models[::9]:
+    for probe in probes.models[::5]:
         for values in open_session(tmp_path / probe.file).run(feeds).values():
             assert np.isfinite(values).all()
             assert np.abs(values).max() > 1e-6
