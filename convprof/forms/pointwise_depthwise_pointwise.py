@@ -41,7 +41,7 @@ class PointwiseDepthwisePointwise:
 
     name = "pointwise-depthwise-pointwise"
     emissions: tuple[Emission, ...] = ("sum",)
-    short = 4
+    short = 8
     by_output = False
 
     def applies(self, spec: ConvSpec) -> Remark | None:

@@ -9,7 +9,7 @@ import msgspec
 from convprof.records.analysis import TensorSpec
 from convprof.records.convs import Rank
 
-Measure = Literal["layer-error", "relative-l2", "kl"]
+Measure = Literal["layer-error", "relative-l2"]
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -43,8 +43,8 @@ class Sensitivity(msgspec.Struct, frozen=True):
 class Damage(msgspec.Struct, frozen=True):
     """All candidates of all layers, and whether their errors were measured on data or read off the weights.
 
-    `measure` says what a sum of damages means: of layers' own errors where no output was looked at, otherwise of the
-    outputs' relative squared error or, for classifiers, their Kullback-Leibler divergence in nats.
+    `measure` says what the damage of a sensitivity is: the outputs' relative squared error, |y - y'|^2 / |y|^2. Where
+    no output was looked at, there are no sensitivities, and layers' own errors are all there is.
     """
 
     candidates: tuple[Candidate, ...]

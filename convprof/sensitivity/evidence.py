@@ -46,15 +46,15 @@ class Evidence:
     train: Moments
     held: Moments | None
 
-    def shortfall(self, form: Form, rank: Rank) -> Shortfall:
-        """What a short fit of the candidate leaves undone."""
+    def shortfall(self, form: Form, rank: Rank, sweeps: int) -> Shortfall:
+        """What a short fit of the candidate, of `sweeps` at most, leaves undone."""
         if form.by_output and self.spec.out_channels > _OUTPUTS:
-            return replace(self._some_outputs._fitted(form, rank), dense=None)
-        return self._fitted(form, rank)
+            return replace(self._some_outputs._fitted(form, rank, sweeps), dense=None)
+        return self._fitted(form, rank, sweeps)
 
-    def _fitted(self, form: Form, rank: Rank) -> Shortfall:
+    def _fitted(self, form: Form, rank: Rank, sweeps: int) -> Shortfall:
         start = form.factor(self.kernel, self.spec, rank)
-        kernel = form.compose(form.fit(self._ridged, self.spec, start, form.short), self.spec)
+        kernel = form.compose(form.fit(self._ridged, self.spec, start, min(form.short, sweeps)), self.spec)
         bias = self.train.best_bias(kernel)
         error = (self.held or self.train).relative_error(kernel, bias if self.held else None)
         return Shortfall(form.name, rank, error, (kernel, bias))

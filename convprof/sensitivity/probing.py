@@ -16,10 +16,9 @@ from convprof.data import Batches
 from convprof.execution import Values, Walk, spread
 from convprof.graph import ConvNode, Model
 from convprof.holding import Store
-from convprof.records.damage import Measure
 from convprof.records.factors import Array, ConvStep
 from convprof.runtime import RunOptions
-from convprof.stats.divergence import are_class_scores, kl_divergence, relative_square
+from convprof.stats.comparison import relative_square
 
 _SAMPLES = 32
 
@@ -45,21 +44,17 @@ class Probes:
         self._walk.fork(conv.output_name, list(responses), first=True)
         self._walk.forget()
 
-    def damages(self) -> tuple[Measure, list[float]] | None:
-        """The damage of each version, in order, and in which measure: KL for one output of class scores, in nats.
+    def damages(self) -> list[float] | None:
+        """The relative squared error of the outputs of each version, in order; of several outputs the worst.
 
-        Else the relative squared error, of several outputs the worst. None where it was not measured, or is no number.
+        None where it was not measured, or is no number.
         """
         if self._walk is None:
             return None
         outputs = [list(self._split(self._walk.reach(name))) for name in self._outputs]
-        classifier = len(outputs) == 1 and are_class_scores(outputs[0][0])
-        distance = kl_divergence if classifier else relative_square
-        found = [[distance(versions[0], version) for version in versions[1:]] for versions in outputs]
+        found = [[relative_square(versions[0], version) for version in versions[1:]] for versions in outputs]
         worst = [max(each) for each in zip(*found, strict=True)]
-        if not all(map(isfinite, worst)):
-            return None
-        return ("kl" if classifier else "relative-l2"), worst
+        return worst if all(map(isfinite, worst)) else None
 
     def _split(self, values: Iterator[Values]) -> Iterator[Values]:
         """The values of each version, the original's first."""

@@ -30,8 +30,8 @@ Offer = tuple[str, Rank]
 Offers = Mapping[str, Sequence[Offer]]
 """The candidates of each layer that are worth considering: form and rank."""
 
-_ANCHORS = ((4096, 1), (1024, 2), (0, 3))
-"""Fits of one form at most, where the regression of one response has more unknowns than so many."""
+_EFFORT = ((4096, 1, 1), (1024, 2, 2), (0, 3, 8))
+"""Fits of one form, and sweeps of a fit, at most, by the unknowns of the regression of one response: above so many."""
 _TYPICAL_ERROR = 0.03
 """Of the layers of plans that are of use."""
 
@@ -70,16 +70,16 @@ def survey(
             probed.append((conv.name, probe))
         progress("survey", number, len(convs))
     candidates = _candidates(convs, offers, errors)
-    measured = probes.damages()
-    if measured is None:
+    damages = probes.damages()
+    if damages is None:
         return Damage(candidates, data_aware=True)
-    measure, damages = measured
     fresh = [
         Sensitivity(name, probe.form, probe.rank, probe.error, damage)
         for (name, probe), damage in zip(probed, damages, strict=True)
     ]
     by_name = {each.name: each for each in (*known, *fresh)}
-    return Damage(candidates, True, tuple(by_name[conv.name] for conv in convs if conv.name in by_name), measure)
+    seen = tuple(by_name[conv.name] for conv in convs if conv.name in by_name)
+    return Damage(candidates, True, seen, "relative-l2")
 
 
 def _evidence(conv: ConvNode, walk: Walk, samples: int, seed: int) -> Evidence:
@@ -92,7 +92,7 @@ def _evidence(conv: ConvNode, walk: Walk, samples: int, seed: int) -> Evidence:
 
 def _measured(evidence: Evidence, offers: Sequence[Offer]) -> tuple[list[float], Shortfall | None]:
     """The error of each candidate, and the fitted one that errs most like one that a plan would choose."""
-    count = next(most for unknowns, most in _ANCHORS if evidence.kernel[0].size > unknowns)
+    count, sweeps = next(most for unknowns, *most in _EFFORT if evidence.kernel[0].size > unknowns)
     errors: dict[Offer, float] = {}
     probe: Shortfall | None = None
     for name in dict.fromkeys(form for form, _ in offers):
@@ -101,7 +101,7 @@ def _measured(evidence: Evidence, offers: Sequence[Offer]) -> tuple[list[float],
         fitted = anchors(lost, count)
         found = []
         for at in fitted:
-            shortfall = evidence.shortfall(form, ranks[at])
+            shortfall = evidence.shortfall(form, ranks[at], sweeps)
             found.append(shortfall.error)
             probe = _better(probe, shortfall)
         errors.update(zip(((name, rank) for rank in ranks), between(lost, fitted, found), strict=True))

@@ -6,6 +6,7 @@ from math import inf, isfinite, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convprof.records.benchmark import Verdict
 from convprof.stats.bootstrap import block_length, interval
@@ -92,3 +93,13 @@ def relative_norm(error: float, original: float) -> float | None:
         return 0.0
     ratio = error / original if original else inf
     return ratio if isfinite(ratio) else None
+
+
+def relative_square(original: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+    """|b - a|^2 / |a|^2 with a the original, in float64; not finite where there is no power, or no number."""
+    a, b = original.astype(np.float64), other.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities leave no number, and that is said
+        error, power = float(np.square(b - a).sum()), float(np.square(a).sum())
+    if error == 0:
+        return 0.0
+    return error / power if power else inf
