@@ -19,11 +19,12 @@ from writing import Page
 from convprof import planning, rewriting
 from convprof.forms import FORMS
 from convprof.graph import find_convs
+from convprof.latency import dense_ms, predicted_ms
 from convprof.planning import Choice
 from plans import rungs
 from plans.notes import note
 from plans.rungs import Rungs
-from plans.workshop import Layers, Workshop, shares, shown
+from plans.workshop import Layers, Workshop, shown
 
 PLANNER = "planner"
 TRIAL_FORMS = ("depthwise-pointwise", "channel")
@@ -34,7 +35,6 @@ _GREEDY_FORMS = ("channel", _USUAL)
 _FEW_FORMS = 2
 _ROOM = 0.03
 _NEAR = 0.1
-_SECONDS, _TRIAL_SECONDS = 60.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class Entrant:
     form: str
     layers: Layers
     path: Path
+
+    @property
+    def name(self) -> str:
+        """Both in words."""
+        return f"{self.kind}, {self.form}" if self.form else self.kind
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,8 @@ def _targets(shop: Workshop, planner: Rungs | None, everywhere: Rungs | None, wa
     found: list[Target] = []
     for target in wanted:
         share = max(target.share, fastest + _ROOM)
-        if found and share <= found[-1].share:
-            share = (found[-1].share + 1) / 2
+        if found and share < found[-1].share + _NEAR:
+            share = found[-1].share + 2 * _NEAR
         taken = {each.share for each in found}
         near = [
             _up(each) for each in plain if abs(each - share) <= _NEAR and each >= fastest and _up(each) not in taken
@@ -155,30 +160,33 @@ def _entrants(
     shop: Workshop, choice: Choice, rows: Mapping[tuple[str, str], Rungs | None], target: Target, folder: Path
 ) -> list[Entrant]:
     """Every method's gentlest plan that was measured within the target; those without one are left out."""
+    forms = _promising(choice, rows, target.share) if target.few else set(FORMS)
     found: dict[tuple[str, str], Layers] = {}
     for (kind, form), each in rows.items():
-        if each is None or (target.few and kind == _GREEDY):
+        if each is None or (target.few and kind == _GREEDY) or form not in {"", *forms}:
             continue
         layers = each.gentlest(shop.within(target.share))
         said = "not reached" if not layers else f"{shop.share(layers).value:.3f}, {len(layers)} layers"
-        note(f"{kind} {form}: {said}")
+        note(f"{kind}{form and ', '}{form}: {said}")
         if layers:
             found[kind, form] = layers
-    if target.few:
-        kept = _promising(choice, {form: layers for (kind, form), layers in found.items() if kind == _SINGLE})
-        kept |= {"", _USUAL}
-        found = {named: layers for named, layers in found.items() if named[1] in kept}
     models = {layers: folder / f"model-{number}.onnx" for number, layers in enumerate(dict.fromkeys(found.values()))}
     return [Entrant(kind, form, layers, models[layers]) for (kind, form), layers in found.items()]
 
 
-def _promising(choice: Choice, plans: Mapping[str, Layers]) -> set[str]:
-    """The forms whose plans are expected to do least harm."""
-
-    def harm(form: str) -> float:
-        return sum(choice.damages[each.name, each.form, each.rank] for each in plans[form])
-
-    return set(sorted(plans, key=harm)[:_FEW_FORMS])
+def _promising(choice: Choice, rows: Mapping[tuple[str, str], Rungs | None], share: float) -> set[str]:
+    """The usual form, and those whose plans of that time are expected to do least harm, by their prices alone."""
+    prices = choice.prices
+    assert prices is not None
+    most = share * dense_ms(prices)
+    harm: dict[str, float] = {}
+    for (kind, form), each in rows.items():
+        layers = (
+            each.gentlest(lambda layers: predicted_ms(prices, layers) <= most) if each and kind == _SINGLE else None
+        )
+        if layers:
+            harm[form] = sum(choice.damages[layer.name, layer.form, layer.rank] for layer in layers)
+    return {_USUAL, *sorted(harm, key=lambda form: harm[form])[:_FEW_FORMS]}
 
 
 def _compared(subject: Subject, shop: Workshop, entrants: Sequence[Entrant], original: Values) -> list[Raw]:
@@ -188,10 +196,9 @@ def _compared(subject: Subject, shop: Workshop, entrants: Sequence[Entrant], ori
         if entrant.path not in fitted:
             fitted[entrant.path] = fit(subject, entrant.layers, entrant.path, original)
             outcome = fitted[entrant.path].judged.outcome
-            note(f"{entrant.kind} {entrant.form}: {outcome.mean:.2f}, fitted in {outcome.seconds:.0f} s")
+            note(f"{entrant.name}: {outcome.mean:.2f}, fitted in {outcome.seconds:.0f} s")
     paths = list(fitted)
-    seconds = _TRIAL_SECONDS if shop.trial else _SECONDS
-    times = dict(zip(paths, shares(shop.timed(paths, seconds)), strict=True))
+    times = dict(zip(paths, shop.times(paths), strict=True))
     planner = next((fitted[each.path].judged for each in entrants if each.kind == PLANNER), None)
     rows = []
     for each in entrants:
@@ -201,7 +208,7 @@ def _compared(subject: Subject, shop: Workshop, entrants: Sequence[Entrant], ori
             {
                 "method": each.kind,
                 "form": each.form,
-                "share": times[each.path].raw,
+                **times[each.path].raw,
                 "outcome": asdict(found.judged.outcome),
                 "planner_less_it": less,
                 **found.distance,
@@ -247,9 +254,9 @@ def _tell(trained: Trained, page: Page, data: Raw) -> list[Aim]:
         f"Dense: {data['dense']:.2f} ms on one thread ({sizes}). Of every method the gentlest plan whose stand-in was "
         f"measured within the target; targets asked for: {', '.join(f'{x:g}' for x in data['asked'])}, moved to what "
         f"{_USUAL} at one rank everywhere takes where that is near, and raised where no plan is so fast. All are "
-        "fitted alike, seed 0, and their models are timed together, interleaved with the dense one: share is what that "
-        "run says. The first conv stays dense in all. SQNR and agreement are with the "
-        "original's outputs on the test inputs."
+        "fitted alike, seed 0. Share: the fitted model in turns with the dense one; together: all models of the table "
+        "in turns, which leaves less of each in the caches. The first conv stays dense in all. SQNR and agreement are "
+        "with the original's outputs on the test inputs."
     )
     aims: list[Aim] = []
     for each in data["targets"]:
@@ -262,6 +269,7 @@ def _tell(trained: Trained, page: Page, data: Raw) -> list[Aim]:
                 "form",
                 "share",
                 "95 %",
+                "together",
                 "score",
                 "planner less it",
                 "95 %",
@@ -292,6 +300,7 @@ def _row(row: Raw) -> tuple[str, ...]:
         row["method"],
         row["form"] or "all",
         *shared,
+        shown(row["together"])[0],
         f"{found.mean:.2f}",
         *difference,
         *nearness(row),

@@ -25,9 +25,10 @@ from convprof.records.prices import LatencyTable
 from plans.notes import Ticker
 
 Layers = tuple[PlannedLayer, ...]
-_ROUNDS = 60
-_LEAST_SECONDS, _MOST_SECONDS = 1.5, 20.0
+_ROUNDS = 40
+_LEAST_SECONDS, _MOST_SECONDS = 2.0, 20.0
 _TRIAL_SECONDS = 0.2
+_TOGETHER, _TRIAL_TOGETHER = 60.0, 1.0
 _TRIAL_EFFORT = runtime.Effort(rounds=3, least=3, seconds=1.0, visit=0.05)
 
 
@@ -43,6 +44,23 @@ class Share:
     def raw(self) -> Raw:
         """As JSON has it."""
         return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class Times:
+    """The share of a model that takes turns with the dense one alone, and with many more.
+
+    Each model that comes between throws others' weights out of the caches: a network of a megabyte takes a fixed time
+    longer among many, which is more of the time of the light ones. Plans are made for the first of the two.
+    """
+
+    alone: Share
+    together: Share
+
+    @property
+    def raw(self) -> Raw:
+        """As JSON has it."""
+        return {"share": self.alone.raw, "together": self.together.raw}
 
 
 def shown(share: Mapping[str, float]) -> tuple[str, str]:
@@ -122,7 +140,7 @@ class Workshop:
         )
 
     def share(self, layers: Layers) -> Share:
-        """What the model with `layers` in it takes, weights apart: some 60 rounds beside the dense one."""
+        """What the model with `layers` in it takes, weights apart: some 40 rounds beside the dense one."""
         if not layers:
             return Share(1.0, 1.0, 1.0)
         if layers not in self._shares:
@@ -130,6 +148,12 @@ class Workshop:
                 path = pricing.stand_in(self.model, layers, Path(folder))
                 (self._shares[layers],) = shares(self.timed((path,), self._seconds))
         return self._shares[layers]
+
+    def times(self, paths: Sequence[Path]) -> list[Times]:
+        """Of models as they are, each in turns with the dense one, and all in turns with each other."""
+        together = shares(self.timed(paths, _TRIAL_TOGETHER if self.trial else _TOGETHER))
+        alone = [shares(self.timed((path,), self._seconds))[0] for path in paths]
+        return [Times(one, all_) for one, all_ in zip(alone, together, strict=True)]
 
     def within(self, target: float) -> Callable[[Layers], bool]:
         """Whether a plan was measured to take at most so much of the time."""

@@ -14,9 +14,8 @@ from convprof.reporting import wording
 from convprof.reporting.escaping import shortened
 
 DAMAGES: dict[Measure, str] = {
-    "layer-error": "relative squared error of the layers' outputs, summed",
-    "relative-l2": "relative squared error of the model's outputs, summed over layers",
-    "kl": "divergence of the class probabilities in nats, summed over layers",
+    "layer-error": "errors of the layers' outputs, summed: an order of plans, without a unit",
+    "relative-l2": "errors of the layers, weighed by what they do to the model's outputs: an order, without a unit",
 }
 
 UNITS: dict[str, tuple[float, str, str]] = {

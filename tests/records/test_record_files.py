@@ -100,7 +100,7 @@ _PLANNING = Planning(
     "convprof plan",
     _PLAN,
     True,
-    "kl",
+    "relative-l2",
     (FrontPoint(_PLAN, _FIDELITY),),
     (Round(0.5, 0.25, 1.0, False),),
     _LATENCY,

@@ -107,7 +107,7 @@ def searched() -> Planning:
         command="convprof plan models/resnet12_imagenette.onnx --calibration calib.npz --max-drop 1 -o run",
         plan=chosen,
         worth_it=True,
-        measure="kl",
+        measure="relative-l2",
         front=tuple(
             FrontPoint(each, fidelity(losses[step]) if step in losses else None) for step, each in enumerate(plans)
         ),
