@@ -150,7 +150,8 @@ def _tell(trained: Trained, page: Page, data: Raw) -> list[Aim]:
             for row in data["rows"]
         ],
     )
-    page.notes(f"{name}: {why}" for name, why in data["refused"].items())
+    if data["refused"]:
+        page.notes(f"{name}: {why}" for name, why in data["refused"].items())
     return []
 
 
