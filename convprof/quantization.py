@@ -64,7 +64,7 @@ def quantize(
     opset = model.program.opset_imports.get("") or 0
     with Store(DEFAULT_BUDGET, path.parent) as store:
         settled = _correct_biases(model, spread(model, batches, _samples(batches, _SAMPLES_FOR_BIASES)), options, store)
-    write_int8(serialized(settled.program), opset, _told(feeds, progress), path, what)
+    write_int8(serialized(settled.program, what), opset, _told(feeds, progress), path, what)
     if not is_quantized(read(path)[1]):
         raise ModelError(what, "it cannot be quantised: no operator in it has an int8 form", "leave it in float")
     open_session(path, options)

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from convprof.graph.model import Model
+from convprof.graph.weights import read_tensor
 
 _SMALLEST = 1024
 """Elements below which a tensor stays as it is: shapes, biases, the constants of a normalisation."""
@@ -52,7 +53,10 @@ class Pool:
 
 
 def save_disguised(model: Model, path: Path, pool: Pool) -> None:
-    """Write a copy of the model in which large weights are stand-ins from the pool, which is yet to be written."""
+    """Write a copy of the model in which large weights are stand-ins from the pool, which is yet to be written.
+
+    Raises ModelError for a small one that cannot be read.
+    """
     program = model.program.clone()
     for graph in program.graphs():
         for value in graph.initializers.values():
@@ -63,7 +67,7 @@ def save_disguised(model: Model, path: Path, pool: Pool) -> None:
             if large and tensor.dtype.is_floating_point() and tensor.dtype.bitwidth >= 16:
                 value.const_value = pool.stand_in(tensor, path.parent)
             elif isinstance(tensor, ir.ExternalTensor):
-                value.const_value = ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
+                value.const_value = ir.Tensor(read_tensor(tensor, model), dtype=tensor.dtype, name=tensor.name)
     ir.save(program, path)
 
 

@@ -43,9 +43,13 @@ def save(model: Model, path: Path, plan: Plan) -> Model:
     return replace(model, file=file, program=written, shapes=shapes, dtypes=dtypes)
 
 
-def serialized(program: ir.Model) -> bytes:
-    """The program as bytes with all its weights inside."""
-    proto = ir.serde.serialize_model(ir.external_data.load_to_model(program))
+def serialized(program: ir.Model, what: str = "the model") -> bytes:
+    """The program as bytes with all its weights inside; raises ModelError for `what` where one cannot be read."""
+    try:
+        proto = ir.serde.serialize_model(ir.external_data.load_to_model(program))
+    except (OSError, ValueError, ir.serde.SerdeError) as error:
+        why = str(error.__cause__ or error).splitlines()[0]
+        raise ModelError(what, f"its weights cannot be read: {why}", "check the model and its external data") from error
     return bytes(proto.SerializeToString())
 
 

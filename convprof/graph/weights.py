@@ -70,6 +70,14 @@ def constant(value: ir.Value | None, model: Model) -> NDArray[np.generic] | None
         raise _unreadable(value.name, model, error) from error
 
 
+def read_tensor(tensor: ir.TensorProtocol, model: Model) -> NDArray[np.generic]:
+    """The values of a stored tensor; raises ModelError where they cannot be read."""
+    try:
+        return np.asarray(tensor.numpy())
+    except Exception as error:  # as above
+        raise _unreadable(tensor.name, model, error) from error
+
+
 def _bytes(tensor: ir.TensorProtocol, model: Model) -> bytes:
     try:
         return tensor.tobytes()

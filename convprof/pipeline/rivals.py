@@ -39,7 +39,8 @@ def int8(job: Job, path: Path) -> Int8:
     except ModelError as error:
         path.unlink(missing_ok=True)
         return Int8(None, remarks=(Remark("no-int8", f"the model was not compared with itself in int8: {error.why}"),))
-    return Int8(made, fidelity, made.notices)
+    known = set(job.opened.notices)
+    return Int8(made, fidelity, tuple(notice for notice in made.notices if notice not in known))
 
 
 def rival(job: Job, found: Int8, written: Model, benchmark: Benchmark) -> Rival | None:

@@ -61,7 +61,7 @@ def offered(convs: Sequence[ConvReport], forms: Collection[str], prices: Latency
         fastest = [
             min(those, key=lambda price: price.time.ms)
             for each in candidates
-            if (those := priced.get((name, each.form, each.rank)))
+            if (those := [price for price in priced.get((name, each.form, each.rank), ()) if price.time.ms > 0])
         ]
         if name not in dense or not fastest:
             refused[name] = Remark("not-priced", "the latency table says nothing of this conv")

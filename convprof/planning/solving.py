@@ -24,7 +24,7 @@ from convprof.records.prices import LatencyTable
 Damages = Mapping[tuple[str, str, Rank], float]
 """The damage of a candidate by its layer, form and rank."""
 
-_GENTLEST = 0.95
+_GENTLEST, _HARSHEST = 0.95, 0.01
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def sweep(choice: Choice, budget: Budget, count: int) -> tuple[Plan, ...]:
     """
     field = "target_latency" if choice.prices else "target_macs"
     (limit,) = _limits(choice.analysis, choice.prices, Budget(**{field: 1.0}))
-    harshest = _least(_options(choice), limit) / limit.total
+    harshest = max(_least(_options(choice), limit) / limit.total, _HARSHEST)
     found: dict[tuple[PlannedLayer, ...], Plan] = {}
     for share in np.geomspace(max(_GENTLEST, harshest), harshest, count):
         plan = solve(choice, _with(budget, field, float(share) * (1 + 1e-9)))

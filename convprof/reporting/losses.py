@@ -14,8 +14,8 @@ from convprof.reporting import wording
 from convprof.reporting.escaping import shortened
 
 DAMAGES: dict[Measure, str] = {
-    "layer-error": "errors of the layers' outputs, summed: an order of plans, without a unit",
-    "relative-l2": "errors of the layers, weighed by what they do to the model's outputs: an order, without a unit",
+    "layer-error": "summed errors of the layers' outputs; no unit, it orders plans",
+    "relative-l2": "summed errors of the layers, weighed by what the outputs feel; no unit, it orders plans",
 }
 
 UNITS: dict[str, tuple[float, str, str]] = {

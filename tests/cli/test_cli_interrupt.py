@@ -29,7 +29,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, existing: bool) -> No
         (run / "plan.json").write_text("from another time")
     started = start("optimize", *DIGITS, "--target-macs", "0.5", "-o", run, "--memory", "0B")
     # The fifth value on disk, after four chunks of inputs: the survey is at work, and no layer has been fitted yet.
-    wait_for(run, ".convprof-*/.convprof-values-*/5")
+    wait_for(run, ".convprof-*/.work-*/.convprof-values-*/5")
     assert interrupt(started).splitlines()[-1] == "convprof: interrupted"
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert left == ([run / "plan.json"] if existing else [])
@@ -41,7 +41,7 @@ def test_an_interrupted_fit_goes_on(tmp_path: Path, command: str) -> None:
     more = (
         ["--form", "depthwise-pointwise", "--rank", "1"]
         if command == "rewrite"
-        else ["--target-macs", "0.5", "--iterations", "2"]
+        else ["--target-macs", "0.5", "--form", "spatial", "--iterations", "2"]
     )
     more += ["--skip", "features.4.conv", "--skip", "features.5.conv"]
     arguments: list[str | Path] = [command, *DIGITS, *more, "--memory", "8MiB"]

@@ -21,6 +21,9 @@ COMMANDS = {
     "json": ["analyze", "model.onnx", "--format", "json"],
     "rewrite": ["rewrite", "model.onnx", "-o", "out/new.onnx", "--form", "depthwise-pointwise", "--rank", "1"],
     "optimize": ["optimize", "model.onnx", "--target-macs", "0.9", "--iterations", "2", "-o", "out"],
+    "plan": ["plan", "model.onnx", "--target-latency", "0.9", "--form", "depthwise-pointwise", "-o", "out"],
+    "probe": ["probe", "model.onnx", "--form", "depthwise-pointwise", "-o", "out/probe.zip"],
+    "quantize": ["quantize", "model.onnx", "-o", "out/int8.onnx"],
 }
 ABSURD = sorted(name for name in MODELS if name.startswith(("absurd", "overflowing", "huge-numbers", "lying-large")))
 REFUSED_BY_ALL = (
@@ -41,13 +44,16 @@ def check(code: int, out: str, err: str, folder: Path) -> None:
     assert "\x1b" not in out + err
     assert "\x07" not in out + err
     lines = err.splitlines()
-    assert all(line.startswith(("convprof: ", "survey: ", "fit: ", "verify: ")) for line in lines), err
+    assert all(
+        line.startswith(("convprof: ", "survey: ", "fit: ", "verify: ", "price: ", "quantize: ")) for line in lines
+    ), err
     errors = [line for line in lines if line.startswith("convprof: error: ")]
     assert len(errors) == (code == 2)
     if code == 2:
         assert lines == errors
         assert out == ""
-        assert {path.name for path in folder.iterdir()} == {"model.onnx"}
+        assert {path.name for path in folder.iterdir()} <= {"model.onnx", "out"}
+        assert {path.name for path in folder.glob("out/*")} <= {"latency.json", "damage.json"}
     else:
         assert {path.name for path in folder.iterdir()} <= {"model.onnx", "out"}
 
@@ -128,6 +134,8 @@ def test_names_go_through_every_file_unchanged_and_harmless(
         "plan.json",
         "report.json",
         "report.html",
+        "damage.json",
+        "int8.onnx",
     }
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
     assert [layer["name"] for layer in plan["layers"]] == [f"{NAMES[key]}Conv"]

@@ -42,7 +42,7 @@ def test_a_search_has_a_drawing_of_what_was_measured_and_one_of_what_was_expecte
     assert [label.text for label in measured.labels] == ["chosen", "dense", "allowed: 1.00 points"]
     assert "1 model beyond the axis, up to 19.30 points." in measured.note
     assert "12 plans" in measured.note
-    assert expected.y_axis.startswith("predicted damage: divergence")
+    assert expected.y_axis.startswith("predicted damage: summed errors")
     assert expected.y_axis.endswith("logarithmic")
     assert len(expected.spots) == 16 + 1 + 1
 
