@@ -39,7 +39,7 @@ demo: $(VENV)/core.stamp
 	$(BIN)/convprof optimize sample_models/digits_vgg.onnx \
 	    --calibration sample_models/digits_calib.npz \
 	    --eval sample_models/digits_test.npz --labels y --preprocess unit \
-	    --target-macs 0.2 --output $(DEMO)
+	    --output $(DEMO)
 	@echo "The report: $(CURDIR)/$(DEMO)/report.html"
 
 lint: $(VENV)/test.stamp

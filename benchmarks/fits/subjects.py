@@ -14,16 +14,18 @@ import numpy as np
 
 from convprof import analysis, execution, planning, rewriting, runtime
 from convprof.data import Batches, open_data
-from convprof.graph import Model, find_convs
+from convprof.graph import Model, convs_behind, find_convs
 from convprof.holding import DEFAULT_BUDGET, Store
 from convprof.records.convs import ConvSite
 from convprof.records.factors import FittedConv
-from convprof.records.plan import Plan
+from convprof.records.plan import KeptLayer, Plan, PlannedLayer
+from convprof.records.remarks import Remark
 from convprof.stats.comparison import paired_difference
 from convprof.stats.samples import Sample
 from fits.trained import Scores, Setting, Trained, Values
 
 OPTIONS = runtime.RunOptions()
+_KEPT = Remark("kept", "a rule has left it as it is")
 Method = Callable[[Model, Plan, Batches, int, Store], Sequence[FittedConv]]
 """Numbers for a prepared model's planned layers, from inputs and a seed."""
 
@@ -115,6 +117,14 @@ class Subject:
     def uniform(self, rank: int, form: str = "depthwise-pointwise") -> Plan:
         """One form at one rank in every conv but those that stay dense."""
         return planning.uniform(self.counted, planning.select(self.counted, (), self.skipped), form, (rank,), None)
+
+    def planned(self, layers: Sequence[PlannedLayer]) -> Plan:
+        """The plan with `layers`, and what stays dense behind them refitted."""
+        names = {layer.name for layer in layers}
+        kept = tuple(KeptLayer(conv.name, _KEPT) for conv in self.counted.convs if conv.name not in names)
+        plan = Plan("convprof.plan/1", self.counted.model, tuple(layers), kept)
+        convs = planning.select(self.counted, (), self.skipped)
+        return planning.refitted(plan, self.counted, convs, convs_behind(self.model, names))
 
     def judge(self, path: Path) -> Scores:
         """Scores of the test inputs, one by one."""

@@ -109,7 +109,7 @@ def _planned(shop: Workshop, prices: LatencyTable, count: int) -> list[Layers]:
         for name, every in offers.by_layer.items()
         for each in every
     }
-    choice = Choice(shop.counted, shop.convs, offers, damages, prices)
+    choice = Choice(shop.counted, shop.convs, offers, damages, prices, lambda layers: ())
     return [plan.layers for plan in planning.sweep(choice, Budget(), count)]
 
 

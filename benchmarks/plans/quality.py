@@ -13,7 +13,6 @@ from fits import methods, tables
 from fits.parts import Aim, Part, Raw
 from fits.subjects import Judged, Subject
 from fits.trained import DNCNN, ESPCN, RESNET20, WAIFU2X, WIDE, Setting, Trained, Values
-from msgspec.structs import replace
 from writing import Page
 
 from convprof import planning, rewriting
@@ -220,8 +219,8 @@ def _compared(subject: Subject, shop: Workshop, entrants: Sequence[Entrant], ori
 
 
 def fit(subject: Subject, layers: Layers, path: Path, original: Values) -> _Fitted:
-    """Fit the plan to all calibration inputs, write the model to `path`, and judge it."""
-    plan = replace(subject.uniform(1), layers=layers)
+    """Fit the plan to all calibration inputs, what it keeps dense included, write the model to `path`, and judge it."""
+    plan = subject.planned(layers)
     seconds = subject.convert(plan, methods.best, subject.inputs, subject.setting.seeds[0], path)
     answers = subject.answers(path)
     outcome = subject.judged(path, [subject.score(answers)], seconds, subject.inputs.count, len(layers))

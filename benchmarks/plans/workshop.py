@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -121,7 +121,7 @@ class Workshop:
     def only(self, choice: Choice, form: str) -> Choice:
         """What is left of a priced choice with one form."""
         offers = planning.offered(self.convs, (form,), choice.prices)
-        return Choice(choice.analysis, choice.convs, offers, choice.damages, choice.prices)
+        return replace(choice, offers=offers)
 
     def prices(self, forms: Collection[str]) -> LatencyTable:
         """The prices alone; a trial takes a few short rounds."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import msgspec
 
 from convprof import benchmarking, planning, pricing, rewriting, sensitivity
-from convprof.data import Batches
+from convprof._version import __version__
 from convprof.errors import DataError, PlanError
 from convprof.files import read_record, write_text
 from convprof.latency import dense_ms
@@ -25,8 +25,7 @@ from convprof.records.remarks import Remark
 from convprof.runtime import environment
 from convprof.stats.damages import predicted
 
-_T = TypeVar("_T")
-LATENCY, _DAMAGE = "latency.json", "damage.json"
+_LATENCY, _DAMAGE = "latency.json", "damage.json"
 _ROUNDS = 60
 
 
@@ -128,9 +127,12 @@ def _prices(job: Job, forms: Collection[str], table: str | Path | None) -> Laten
     """The user's table; else the one kept in the folder if it fits; else new prices, which are kept there."""
     if table is not None:
         return pricing.read(Path(table), job.opened)
-    kept = _kept(job.final / LATENCY, LatencyTable)
-    if kept is not None and pricing.fits(kept, job.opened, job.convs, forms, job.options):
-        return kept
+    place = job.final / _LATENCY
+    with suppress(DataError):
+        if place.exists():
+            kept = pricing.read(place, job.opened)
+            if pricing.fits(kept, job.opened, job.convs, forms, job.options):
+                return kept
     found = pricing.price(
         job.opened,
         job.before,
@@ -143,23 +145,17 @@ def _prices(job: Job, forms: Collection[str], table: str | Path | None) -> Laten
         folder=job.folder,
         progress=job.progress,
     )
-    write_text(job.final / LATENCY, encode(found))
+    write_text(place, encode(found))
     return found
 
 
 def _damage(job: Job, offers: Offers) -> Damage:
     """The damages kept in the folder if they are of the same model and data and of all that is offered; else new."""
-    kept = _kept(job.final / _DAMAGE, KeptDamage)
-    data = _data(job.batches)
-    if kept is not None and (kept.model, kept.inputs, kept.data, kept.seed) == (
-        job.opened.file.sha256,
-        job.opened.inputs,
-        data,
-        job.seed,
-    ):
-        known = {(each.name, each.form, each.rank) for each in kept.damage.candidates}
+    kept = _kept_damage(job)
+    if kept is not None:
+        known = {(each.name, each.form, each.rank) for each in kept.candidates}
         if all((name, *each) in known for name, every in offers.candidates().items() for each in every):
-            return kept.damage
+            return kept
     folded = rewriting.fold(job.opened, {conv.name for conv in job.convs})
     with job.store() as store:
         found = sensitivity.survey(
@@ -169,22 +165,26 @@ def _damage(job: Job, offers: Offers) -> Damage:
             options=job.options,
             seed=job.seed,
             store=store,
+            known=kept.sensitivities if kept is not None else (),
             progress=job.progress,
         )
-    key = KeptDamage("convprof.damage/1", job.opened.file.sha256, job.opened.inputs, data, job.seed, found)
-    write_text(job.final / _DAMAGE, encode(key))
+    write_text(job.final / _DAMAGE, encode(_damage_record(job, found)))
     return found
 
 
-def _data(batches: Batches | None) -> str:
-    return batches.fingerprint if batches is not None else "weights"
+def _damage_record(job: Job, found: Damage) -> KeptDamage:
+    """The damage with all that it depends on."""
+    data = job.batches.fingerprint if job.batches is not None else "weights"
+    model = job.opened
+    return KeptDamage("convprof.damage/1", __version__, model.file.sha256, model.inputs, data, job.seed, found)
 
 
-def _kept(path: Path, kind: type[_T]) -> _T | None:
-    """The record at `path`; None where there is none that can be read: it is found out anew."""
-    if not path.exists():
-        return None
-    try:
-        return read_record(path, kind)
-    except DataError:
-        return None
+def _kept_damage(job: Job) -> Damage | None:
+    """What is kept in the folder, if it is of the same model, data and seed; it need not hold all that is offered."""
+    place = job.final / _DAMAGE
+    with suppress(DataError):
+        if place.exists():
+            kept = read_record(place, KeptDamage)
+            if kept == _damage_record(job, kept.damage):
+                return kept.damage
+    return None

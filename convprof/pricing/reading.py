@@ -43,9 +43,8 @@ def read(path: Path, model: Model) -> LatencyTable:
 def fits(
     prices: LatencyTable, model: Model, convs: Sequence[ConvReport], forms: Collection[str], options: RunOptions
 ) -> bool:
-    """Whether these are the prices of this machine for every candidate of `convs` among `forms`."""
-    same = (prices.model.sha256, prices.inputs) == (model.file.sha256, model.inputs)
-    if not same or prices.environment != environment(options):
+    """Whether these prices of `model` are of this machine and hold every candidate of `convs` among `forms`."""
+    if prices.environment != environment(options):
         return False
     names = {conv.name for conv in convs}
     wanted = variants([conv for conv in find_convs(model) if conv.name in names], forms)

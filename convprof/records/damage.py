@@ -54,9 +54,10 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class KeptDamage(msgspec.Struct, frozen=True):
-    """Damages on disk, and what they were found with: the model's sha256, its inputs, the data and the seed."""
+    """Damages on disk, and what they were found with: version, the model's sha256 and inputs, data and seed."""
 
     schema: Literal["convprof.damage/1"]
+    convprof: str
     model: str
     inputs: tuple[TensorSpec, ...]
     data: str
