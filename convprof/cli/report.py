@@ -26,7 +26,7 @@ Examples:
 )
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of the terminal.")
 def command(run_dir: str, output_format: str, output: str | None) -> None:
-    """Print the report of the run in RUN_DIR."""
+    """Print the report of the run in RUN_DIR, or of the plan where it holds no run."""
     import convprof
 
     console.deliver(lambda color, width: convprof.report(run_dir, output_format, color=color, width=width), output)

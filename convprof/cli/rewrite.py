@@ -39,7 +39,11 @@ Examples:
 @click.option("--plan", type=click.Path(), metavar="FILE", help="A plan.json; it may be edited by hand.")
 @click.option("--form", metavar="FORM", help=f"{FORMS}.")
 @click.option("--rank", metavar="N", help="Its depth multiplier, or channels in between; 16,32 for tucker2.")
-@click.option("--emission", type=click.Choice(("sum", "concat", "multiplier")), help="How a rank above 1 is written.")
+@click.option(
+    "--emission",
+    type=click.Choice(("auto", "sum", "concat", "multiplier")),
+    help="How a rank above 1 is written; auto measures which is the fastest here.",
+)
 @calibration_option
 @click.option(
     "--init",
@@ -81,7 +85,7 @@ def command(
     held = read_bytes(memory, f"--memory {memory!r}")
     ranks = read_sizes(rank, f"--rank {rank!r}", "2") if rank is not None else ()
     import convprof
-    from convprof.records.plan import Emission
+    from convprof.records.plan import EmissionOption
     from convprof.runtime import RunOptions
 
     result = convprof.rewrite(
@@ -90,7 +94,7 @@ def command(
         plan=plan,
         form=form,
         rank=ranks,
-        emission=cast("Emission | None", emission),
+        emission=cast("EmissionOption | None", emission),
         only=only,
         skip=skip,
         calibration=calibration,

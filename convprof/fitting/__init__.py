@@ -9,6 +9,6 @@ from convprof.fitting.keeping import KeptLayers
 from convprof.fitting.layers import factor, fit
 from convprof.fitting.levels import Level
 from convprof.fitting.plans import in_order
-from convprof.fitting.resuming import keep
+from convprof.fitting.resuming import keep, left_behind
 
-__all__ = ["KeptLayers", "Level", "factor", "fit", "in_order", "keep"]
+__all__ = ["KeptLayers", "Level", "factor", "fit", "in_order", "keep", "left_behind"]

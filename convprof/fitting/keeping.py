@@ -26,7 +26,7 @@ from convprof.records.fit import FitKey
 from convprof.records.plan import PlannedLayer
 from convprof.records.remarks import Remark
 
-_KEY = "key.json"
+KEY = "key.json"
 _LAYER = re.compile(r"\d{5,}\.npz")
 _START_OVER = "leave out --resume to fit from the start"
 _WORDS = {
@@ -38,6 +38,7 @@ _WORDS = {
     "layers": "another plan",
     "data": "other data",
     "seed": "another seed",
+    "budget": "another budget",
     "threads": "another number of threads",
     "providers": "other providers",
 }
@@ -82,9 +83,9 @@ class KeptLayers:
         """
         if self.key is None:
             raise UsageError("--resume", "only layers fitted to data are kept, and these are not", "leave it out")
-        if not (self.folder / _KEY).exists():
+        if not (self.folder / KEY).exists():
             return
-        found = read_record(self.folder / _KEY, FitKey)
+        found = read_record(self.folder / KEY, FitKey)
         others = [word for name, word in _WORDS.items() if getattr(found, name) != getattr(self.key, name)]
         if others:
             raise UsageError("--resume", f"{self.folder} was left by a fit with {', '.join(others)}", _START_OVER)
@@ -94,7 +95,7 @@ class KeptLayers:
         if not self.folder.is_dir():
             return
         try:
-            for path in (*self._layers(), self.folder / _KEY):
+            for path in (*self._layers(), self.folder / KEY):
                 path.unlink(missing_ok=True)
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
@@ -111,8 +112,8 @@ class KeptLayers:
         recipe = layer.recipe
         findings = (layer.error, layer.error_weights, recipe.ridge, recipe.teacher_share, float(recipe.activated))
         found = np.array([np.nan if each is None else each for each in findings])
-        if not (self.folder / _KEY).exists():
-            write_text(self.folder / _KEY, encode(self.key))
+        if not (self.folder / KEY).exists():
+            write_text(self.folder / KEY, encode(self.key))
         with staged(self.folder) as stage:
             try:
                 np.savez(stage / f"{number:05}.npz", allow_pickle=False, findings=found, **arrays)
@@ -122,7 +123,7 @@ class KeptLayers:
     def read(self, number: int, layer: PlannedLayer, spec: ConvSpec) -> FittedConv | None:
         """Layer `number` if it is kept; raises DataError where the file is not what `write` writes."""
         path = self.folder / f"{number:05}.npz"
-        if not (self.folder / _KEY).exists() or not path.exists():
+        if not (self.folder / KEY).exists() or not path.exists():
             return None
         chain = PLANNABLE[layer.form].chain(spec, layer.rank)
         shapes = {f"weight{at}": step.weight_shape for at, step in enumerate(chain)}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from convprof.data import Batches
 from convprof.errors import OutputError
-from convprof.fitting.keeping import KeptLayers
+from convprof.files import read_record
+from convprof.fitting.keeping import KEY, KeptLayers
 from convprof.fitting.plans import in_order
 from convprof.graph import Model, weights_digest
 from convprof.records.fit import FitKey
@@ -34,6 +35,13 @@ def keep(
     return kept
 
 
+def left_behind(output: Path) -> FitKey | None:
+    """What a fit for `output` was fitted to that was cut short; raises DataError for a damaged file."""
+    place = output.absolute()
+    key = place.with_name(f"{place.name}.fit") / KEY
+    return read_record(key, FitKey) if key.exists() else None
+
+
 def _key(model: Model, plan: Plan, batches: Batches, options: RunOptions, seed: int) -> FitKey:
     """Everything that decides, to the last bit, how the layers of `plan` are fitted."""
     here = environment(options)
@@ -47,6 +55,7 @@ def _key(model: Model, plan: Plan, batches: Batches, options: RunOptions, seed: 
         layers=tuple(layer for _, layer in in_order(model, plan)),
         data=batches.fingerprint,
         seed=seed,
+        budget=plan.budget,
         threads=options.threads,
         providers=options.providers,
     )

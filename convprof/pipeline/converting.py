@@ -21,9 +21,10 @@ from convprof.execution import Sizes
 from convprof.files import keep_apart, read_record, staged
 from convprof.graph import convs_behind
 from convprof.holding import DEFAULT_BUDGET, Store
+from convprof.pipeline.emitting import fastest
 from convprof.pipeline.opening import ONE_THREAD, open_to_fit
 from convprof.pipeline.steps import fit, summaries
-from convprof.records.plan import Emission, Plan
+from convprof.records.plan import EmissionOption, Plan
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
 from convprof.records.run import Quantization, Rewriting
@@ -37,7 +38,7 @@ def rewrite(
     plan: str | Path | Plan | None = None,
     form: str | None = None,
     rank: Sequence[int] = (),
-    emission: Emission | None = None,
+    emission: EmissionOption | None = None,
     only: Collection[str] = (),
     skip: Collection[str] = (),
     calibration: str | None = None,
@@ -53,6 +54,7 @@ def rewrite(
 ) -> Rewriting:
     """Convert the layers of `plan` (or all that suit `form` at `rank`) and write the new model to `output`.
 
+    The emission "auto" is the one that takes the least time here; by default it is the form's first one.
     The factors are fitted to the calibration data; without, to synthetic pictures where the model takes pictures. For
     other models, or with init="weights", they are fitted to the weights alone. The fit holds `memory` bytes of
     activations, what is more lies on disk beside the output. `resume` goes on with the layers that a fit that was cut
@@ -71,7 +73,10 @@ def rewrite(
             remarks.append(Remark("plan-for-another-file", f"the plan was made for {chosen.model.path}, another file"))
     else:
         convs = planning.select(counted, only, skip)
-        chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
+        if emission == "auto":
+            chosen = fastest(opened, counted, convs, form or "", tuple(rank), batches, options, seed, progress)
+        else:
+            chosen = planning.uniform(counted, convs, form or "", tuple(rank), emission)
         if seen is not None:
             behind = convs_behind(opened, {layer.name for layer in chosen.layers})
             chosen = planning.refitted(chosen, counted, convs, behind)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from convprof import planning, rewriting
+from convprof import fitting, planning, rewriting
 from convprof._version import __version__
 from convprof.fitting import KeptLayers
 from convprof.pipeline.job import Conversion, Job, convert
@@ -62,6 +62,15 @@ def decide(job: Job, choice: Choice, budget: Budget) -> Decision:
         plan = measured(job, plan)
     remarks = () if found.good else (_NONE_GOOD,)
     return Decision(plan, replace(found.best, plan=plan), found.rounds, found.front, remarks)
+
+
+def resumed(job: Job, choice: Choice, budget: Budget) -> Decision | None:
+    """The plan of a fit that was cut short, if it was made for this model and budget: it was measured then."""
+    key = fitting.left_behind(job.final)
+    if key is None or (key.model, key.budget) != (job.opened.file.sha256, budget):
+        return None
+    plan = Plan("convprof.plan/1", job.before.model, key.layers, budget=budget)
+    return Decision(planning.repriced(choice, plan))
 
 
 def carried_out(job: Job, decision: Decision, path: Path, kept: KeptLayers) -> Conversion:

@@ -14,15 +14,16 @@ from convprof import (
 from convprof.data import open_data
 from convprof.execution import Sizes
 from convprof.files import read_record
-from convprof.pipeline.opening import ONE_THREAD, open_model
+from convprof.pipeline.opening import ONE_THREAD, PLANNING, open_model
 from convprof.pipeline.steps import compare
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
+from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
-from convprof.reporting import render_run
+from convprof.reporting import render_planning, render_run
 from convprof.runtime import RunOptions
 
 _REPORT = "report.json"
@@ -100,5 +101,11 @@ def cost(
 
 
 def report(run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120) -> str:
-    """The run in `run_dir` as text in one of `convprof.reporting.PAGE_FORMATS`; colour and width are the terminal's."""
+    """The run or the plan in `run_dir` as text in one of `convprof.reporting.PAGE_FORMATS`.
+
+    `color` and `width` are the terminal's. Raises DataError where there is neither.
+    """
+    planned = Path(run_dir) / PLANNING
+    if planned.exists() and not (Path(run_dir) / _REPORT).exists():
+        return render_planning(read_record(planned, Planning), output_format, color=color, width=width)
     return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)

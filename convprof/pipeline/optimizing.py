@@ -25,9 +25,9 @@ from convprof.execution import Sizes
 from convprof.files import keep_apart, staged, write_text
 from convprof.forms import FORMS
 from convprof.holding import DEFAULT_BUDGET
-from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_record, usual, with_front
+from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_record, resumed, usual, with_front
 from convprof.pipeline.job import Job
-from convprof.pipeline.opening import ONE_THREAD, judged_on, open_to_fit
+from convprof.pipeline.opening import ONE_THREAD, PLAN, judged_on, open_to_fit
 from convprof.pipeline.proposing import choices
 from convprof.pipeline.rivals import int8, rival
 from convprof.pipeline.steps import Watch, summaries
@@ -40,7 +40,7 @@ from convprof.records.run import Run
 from convprof.reporting import render_run
 from convprof.runtime import RunOptions
 
-_MODEL, _INT8, _PLAN, _REPORT, _PAGE = "model.onnx", "int8.onnx", "plan.json", "report.json", "report.html"
+_MODEL, _INT8, _REPORT, _PAGE = "model.onnx", "int8.onnx", "report.json", "report.html"
 
 
 def optimize(
@@ -93,7 +93,7 @@ def optimize(
             job, forms or tuple(FORMS), asked, None if latency_table is None else Path(latency_table)
         )
         watch.stage("price and survey", batches)
-        decision = decide(job, choice, asked)
+        decision = (resumed(job, choice, asked) if resume else None) or decide(job, choice, asked)
         if sweep:
             decision = with_front(job, choice, decision, measure)
         plan = decision.plan
@@ -139,7 +139,7 @@ def optimize(
             planning=planning_record(decision, choice, damage.measure, command),
             rival=None if other is None else msgspec.structs.replace(other, path=str(final / _INT8)),
         )
-        write_text(folder / _PLAN, encode(plan))
+        write_text(folder / PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
         write_text(folder / _PAGE, render_run(run, "html"))
     return run

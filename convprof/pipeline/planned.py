@@ -15,7 +15,7 @@ from convprof.forms import FORMS
 from convprof.holding import DEFAULT_BUDGET
 from convprof.pipeline.deciding import NO_BUDGET, Decision, decide, planning_record, usual, with_front
 from convprof.pipeline.job import Job
-from convprof.pipeline.opening import ONE_THREAD, judged_on, open_model, open_to_fit
+from convprof.pipeline.opening import ONE_THREAD, PLAN, PLANNING, judged_on, open_model, open_to_fit
 from convprof.pipeline.proposing import choices, measurable, measured
 from convprof.planning import Choice
 from convprof.records.files import encode
@@ -25,7 +25,7 @@ from convprof.records.progress import Progress, silent
 from convprof.reporting import render_planning
 from convprof.runtime import RunOptions
 
-_PLAN, _PLANNING, _PAGE = "plan.json", "planning.json", "plan.html"
+_PAGE = "plan.html"
 
 
 def plan(
@@ -77,8 +77,8 @@ def plan(
         if sweep:
             decision = with_front(job, choice, decision, measure)
         found = planning_record(decision, choice, damage.measure, command)
-        write_text(folder / _PLAN, encode(found.plan))
-        write_text(folder / _PLANNING, encode(found))
+        write_text(folder / PLAN, encode(found.plan))
+        write_text(folder / PLANNING, encode(found))
         write_text(folder / _PAGE, render_planning(found, "html"))
         for number, point in enumerate(found.front if sweep else (), 1):
             write_text(folder / f"plan-{number}.json", encode(point.plan))

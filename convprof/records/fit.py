@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from convprof.records.analysis import TensorSpec
-from convprof.records.plan import PlannedLayer
+from convprof.records.plan import Budget, PlannedLayer
 
 
 class FitKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,6 +15,7 @@ class FitKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `libraries` are the versions of what computes, and the processor; `model` and `weights` are sha256 over the model's
     file and over its weights wherever they lie; `data` is the fingerprint of the calibration data.
+    `budget` is what the layers were chosen for.
     """
 
     schema: Literal["convprof.fit/1"]
@@ -26,5 +27,6 @@ class FitKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layers: tuple[PlannedLayer, ...]
     data: str
     seed: int
+    budget: Budget
     threads: int
     providers: tuple[str, ...]

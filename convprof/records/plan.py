@@ -14,6 +14,8 @@ from convprof.records.convs import Rank
 from convprof.records.remarks import Remark
 
 Emission = Literal["sum", "concat", "multiplier"]
+EmissionOption = Literal["auto", "sum", "concat", "multiplier"]
+"""As a user may ask for it: auto is the one that takes the least time."""
 
 
 class PlannedLayer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -474,3 +474,12 @@ def test_quantize_says_nothing_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert process(*arguments, cwd=work, env={"TMPDIR": str(spare)}) == Result(0, "", "")
     assert {path.name for path in work.iterdir()} == {"model.onnx", "data.npz", "int8.onnx"}
     assert list(spare.iterdir()) == []
+
+
+def test_the_emission_is_chosen_by_measurement(tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["--form", "depthwise-pointwise", "--rank", "2", "--emission", "auto", "--init", "weights", "-q"]
+    assert convprof(capsys, "rewrite", small_model(tmp_path), "-o", tmp_path / "out.onnx", *arguments).code == 0
+    named = [node.name for node in onnx.load(tmp_path / "out.onnx").graph.node if "/convprof/" in node.name]
+    assert named
+    spatial = ["--form", "spatial", *arguments[2:]]
+    assert convprof(capsys, "rewrite", small_model(tmp_path), "-o", tmp_path / "b.onnx", *spatial).code == 0

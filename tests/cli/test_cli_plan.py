@@ -90,6 +90,11 @@ def test_a_plan_in_other_formats(planned: Path, inputs: Path, capsys: Capture, f
     assert "features.3.conv" in result.out
 
 
+def test_the_report_of_a_plan(planned: Path, capsys: Capture) -> None:
+    assert "features.3.conv" in convprof(capsys, "report", planned).out
+    assert "<html" in convprof(capsys, "report", planned, "--format", "html").out
+
+
 def test_a_time_out_of_reach_says_what_is_in_reach(planned: Path, inputs: Path, capsys: Capture) -> None:
     line = refused(convprof(capsys, *_plan(inputs, planned), "--target-latency", "1%", "-q"))
     assert "--target-latency" in line
