@@ -18,9 +18,9 @@ from convprof.cli.options import (
     only_skip_options,
     preprocess_option,
     quiet_option,
+    read_budget,
     read_bytes,
     read_dims,
-    read_latency,
     read_shapes,
     run_options,
     seed_option,
@@ -89,9 +89,8 @@ def command(
     """
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
     held = read_bytes(memory, f"--memory {memory!r}")
-    share, milliseconds = read_latency(target_latency)
+    budget = read_budget(target_latency, target_macs, target_params, max_drop, min_sqnr)
     import convprof
-    from convprof.records.plan import Budget
     from convprof.reporting import render_run
     from convprof.runtime import RunOptions
 
@@ -103,7 +102,7 @@ def command(
         labels=labels,
         metric=metric,
         preprocess=preprocess,
-        budget=Budget(target_macs, target_params, share, milliseconds, max_drop, min_sqnr),
+        budget=budget,
         forms=forms,
         latency_table=latency_table,
         sweep=sweep,

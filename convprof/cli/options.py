@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from convprof.errors import UsageError
+
+if TYPE_CHECKING:
+    from convprof.records.plan import Budget
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -198,20 +201,27 @@ def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
     return dims
 
 
-def read_latency(text: str | None) -> tuple[float | None, float | None]:
-    """A target as a share, from 0.5 or 50%, or in ms, from 12ms or 0.1s; raises UsageError for anything else."""
-    if text is None:
-        return None, None
+def read_budget(
+    latency: str | None, macs: float | None, params: float | None, max_drop: float | None, min_sqnr: float | None
+) -> Budget:
+    """From the options of a budget to the record; raises UsageError for a time that is none."""
+    from convprof.records.plan import Budget
+
+    share, milliseconds = (None, None) if latency is None else _read_latency(latency)
+    return Budget(macs, params, share, milliseconds, max_drop, min_sqnr)
+
+
+def _read_latency(text: str) -> tuple[float | None, float | None]:
+    """A share, from 0.5 or 50%, or milliseconds, from 12ms or 0.1s; raises UsageError for anything else."""
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(%|ms|s)?", text.strip().lower(), re.ASCII)
-    value = float(found[1]) if found else 0.0
-    unit = found[2] if found else None
-    if value <= 0 or (unit is None and value > 1) or (unit == "%" and value > 100):
-        raise UsageError(
-            f"--target-latency {text!r}", "it is a share of the model's time, or a time", "write 0.5, 50% or 12ms"
-        )
-    if unit in ("ms", "s"):
+    value, unit = (float(found[1]), found[2]) if found else (0.0, None)
+    if unit in ("ms", "s") and value > 0:
         return None, value * (1000 if unit == "s" else 1)
-    return value / (100 if unit == "%" else 1), None
+    share = value / 100 if unit == "%" else value
+    if not 0 < share <= 1:
+        what = f"--target-latency {text!r}"
+        raise UsageError(what, "it is a share of the model's time, or a time", "write 0.5, 50% or 12ms")
+    return share, None
 
 
 def read_bytes(text: str, what: str) -> int:
