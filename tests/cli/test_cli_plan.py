@@ -160,3 +160,35 @@ def test_a_loss_that_nothing_keeps_to_is_said(planned: Path, inputs: Path, capsy
     assert result.code == 1, result.err
     assert "even the gentlest plan loses more" in result.err
     assert not json.loads(result.out)["worth_it"]
+
+
+@pytest.fixture
+def slow(planned: Path, tmp_path: Path) -> Path:
+    """Prices of a machine on which every candidate takes a thousand times as long."""
+    prices = json.loads((planned / "latency.json").read_text())
+    for candidate in prices["candidates"]:
+        candidate["time"]["ms"] *= 1000
+    path = tmp_path / "slow.json"
+    path.write_text(json.dumps(prices))
+    return path
+
+
+def test_where_nothing_is_faster_no_plan_is_worth_it(inputs: Path, slow: Path, tmp_path: Path, capsys: Capture) -> None:
+    result = convprof(capsys, *_plan(inputs, tmp_path / "run"), "--latency-table", slow, "--format", "json")
+    assert result.code == 1, result.err
+    assert "no conv has a candidate that is measurably faster" in result.err
+    found = json.loads(result.out)
+    assert found["plan"]["layers"] == []
+    reasons = {each["name"]: each["reason"]["code"] for each in found["plan"]["kept"]}
+    assert reasons["features.3.conv"] == "no-faster-form"
+
+
+def test_where_nothing_is_faster_the_report_is_still_written(
+    inputs: Path, slow: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    _, *arguments = _plan(inputs, tmp_path / "run")
+    result = convprof(capsys, "optimize", *arguments, "--latency-table", slow, "--iterations", "5", "-q")
+    assert result.code == 1, result.err
+    assert "Not worth it" in result.out
+    assert "no-faster-form" in result.out
+    assert (tmp_path / "run" / "report.html").exists()

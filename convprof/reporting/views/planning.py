@@ -142,7 +142,7 @@ def front(planning: Planning, fidelity: Fidelity | None = None) -> Table:
 
 
 def checks(prices: LatencyTable | None) -> Table:
-    """Every model that was profiled for the prices: the sum of its parts against its time end to end.
+    """Every model that was profiled for the prices: its parts, overhead included, against its time end to end.
 
     They are dozens: a medium that cannot fold them has `checked`.
     """
@@ -154,10 +154,11 @@ def checks(prices: LatencyTable | None) -> Table:
             Column("convs"),
             Column("rest"),
             Column("unmapped"),
+            Column("overhead"),
             Column("end to end"),
             Column("parts against it"),
         ),
-        tuple(_check(each) for each in prices.probes) if prices else (),
+        tuple(_check(each, prices.node_overhead) for each in prices.probes) if prices else (),
         folded=True,
         aside=True,
     )
@@ -177,7 +178,7 @@ def priced_on(prices: LatencyTable | None) -> str:
 
 def checked(prices: LatencyTable | None) -> str:
     """How far the parts of whole models are from their times end to end; '' where nothing was priced."""
-    found = [_apart(each) for each in prices.probes] if prices else []
+    found = [_apart(each, prices.node_overhead) for each in prices.probes] if prices else []
     known = [each for each in found if each is not None]
     if not known:
         return ""
@@ -275,23 +276,24 @@ def _cost(value: int | None, part: float | None) -> str:
     return wording.quantity(value) if part is None else wording.percent(part)
 
 
-def _check(each: ProbePrice) -> tuple[str, ...]:
-    apart = _apart(each)
+def _check(each: ProbePrice, overhead: float) -> tuple[str, ...]:
+    apart = _apart(each, overhead)
     return (
         each.label,
         f"{each.nodes:,}",
         wording.milliseconds(each.layers),
         wording.milliseconds(each.rest),
         wording.milliseconds(each.unmapped),
+        wording.milliseconds(each.nodes * overhead),
         wording.milliseconds(each.end_to_end.ms),
         wording.UNKNOWN if apart is None else _signed(apart),
     )
 
 
-def _apart(each: ProbePrice) -> float | None:
+def _apart(each: ProbePrice, overhead: float) -> float | None:
     """By what share the parts of a model are more than its time end to end; None where no part was told."""
-    whole = each.end_to_end.ms
-    return (each.layers + each.rest + each.unmapped) / whole - 1 if each.layers and whole else None
+    whole, parts = each.end_to_end.ms, each.layers + each.rest + each.unmapped + each.nodes * overhead
+    return parts / whole - 1 if each.layers and whole else None
 
 
 def _signed(share: float) -> str:
