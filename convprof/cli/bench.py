@@ -12,6 +12,7 @@ from convprof.cli.options import (
     quiet_option,
     read_dims,
     read_shapes,
+    read_share,
     run_options,
     seed_option,
     shape_options,
@@ -21,7 +22,12 @@ _EXAMPLES = """\b
 Examples:
   convprof bench model.onnx small.onnx
   convprof bench model.onnx small.onnx --threads 2 --duration 10 --format json
-  convprof bench model.onnx model.onnx        (the noise floor: a model against itself)
+  convprof bench model.onnx small.onnx --processes 5 --interval-width 2%
+  convprof bench before.onnx after.onnx --fail-if-slower-than 1.0
+
+\b
+Exit code 1 means: measured, and a model is slower than --fail-if-slower-than allows, or it cannot be told; which of
+the two is in "gates" of the JSON.
 """
 
 
@@ -38,6 +44,31 @@ Examples:
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds to measure, instead of rounds.",
 )
+@click.option(
+    "--interval-width",
+    "width",
+    metavar="SHARE",
+    help="Measure until the interval of every ratio is narrower, as 2%; for --duration at most, or 60 seconds.",
+)
+@click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Fresh processes that each measure all of that; intervals then hold what differs between processes. "
+    "Tells the peak memory of each model as well.",
+)
+@click.option(
+    "--floor/--no-floor", default=True, show_default=True, help="Also time MODEL against itself: the noise floor."
+)
+@click.option(
+    "--fail-if-slower-than",
+    "slowest",
+    metavar="SPEEDUP",
+    callback=number,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Exit with 1 unless every other model is that many times as fast as MODEL, as 1.0.",
+)
 @seed_option
 @output_options
 @quiet_option
@@ -51,13 +82,18 @@ def command(
     warmup: int,
     iterations: int,
     duration: float | None,
+    width: str | None,
+    processes: int,
+    floor: bool,
+    slowest: float | None,
     seed: int,
     output_format: str,
     output: str | None,
     quiet: bool,
-) -> None:
-    """Time MODEL and OTHERS interleaved in one process, and compare MODEL with each of the others."""
+) -> int:
+    """Time MODEL and OTHERS interleaved, and compare MODEL with each of the others."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
+    narrow = None if width is None else read_share(width, "--interval-width")
     import convprof
     from convprof.reporting import render_benchmark
     from convprof.runtime import RunOptions
@@ -69,6 +105,10 @@ def command(
         warmup=warmup,
         iterations=None if duration is not None else iterations,
         duration=duration,
+        interval_width=narrow,
+        processes=processes,
+        floor=floor,
+        slowest=slowest,
         options=RunOptions(threads, providers),
         seed=seed,
         progress=console.reporter(quiet),
@@ -78,3 +118,9 @@ def command(
         output,
         [model, *others],
     )
+    stopped = [gate for gate in benchmark.gates if gate.outcome != "passed"]
+    for gate in stopped:
+        console.say(
+            f"convprof: {gate.name} {gate.limit}: {benchmark.models[gate.candidate].path}: {gate.outcome}", quiet
+        )
+    return 1 if stopped else 0

@@ -224,6 +224,15 @@ def _read_latency(text: str) -> tuple[float | None, float | None]:
     return share, None
 
 
+def read_share(text: str, what: str) -> float:
+    """A share above 0, from 2% or 0.02; raises UsageError for anything else."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(%)?", text.strip(), re.ASCII)
+    share = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    if share <= 0:
+        raise UsageError(f"{what} {text!r}", "it is no share above 0", "write 2% or 0.02")
+    return share
+
+
 def read_bytes(text: str, what: str) -> int:
     """Bytes from a number and a unit, as 512MiB (of 1,024), 2GB (of 1,000) or 100B; raises UsageError for the rest."""
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(?:([kmgt])(i)?)?b", text.strip().lower(), re.ASCII)

@@ -27,6 +27,8 @@ from convprof.reporting import render_planning, render_run
 from convprof.runtime import RunOptions
 
 _REPORT = "report.json"
+_LONGEST = 60.0
+"""Seconds after which a ratio that is still not known well enough is left at that."""
 
 
 def analyze(
@@ -68,22 +70,41 @@ def bench(
     warmup: int = 5,
     iterations: int | None = 100,
     duration: float | None = None,
+    interval_width: float | None = None,
+    processes: int = 1,
+    floor: bool = True,
+    slowest: float | None = None,
     options: RunOptions = ONE_THREAD,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Benchmark:
-    """Time the models interleaved in one process, on random inputs, and compare the first with every other."""
+    """Time the models interleaved, on random inputs, and compare the first with every other.
+
+    `duration` in seconds stands instead of `iterations`. With an `interval_width` (0.02 is 2 %), `iterations` do not
+    count either: rounds are taken until every ratio is known that well, for `duration` or 60 seconds at most. All of
+    that is for each of the `processes`. With `floor` the first model is timed against itself as well. `slowest` is the
+    speed-up that every model is held against; what came of it is in `gates`.
+
+    Raises UsageError for numbers that leave nothing to measure, and ModelError where a model cannot be opened or run.
+    """
+    if slowest is not None:
+        benchmarking.check_limit(slowest)
     opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
-    return benchmarking.measure(
+    benchmark = benchmarking.measure(
         [(Path(model.file.path), model.file.sha256) for model in opened],
         [execution.example_feeds(model.inputs, seed) for model in opened],
         options=options,
         warmup=warmup,
         iterations=iterations,
-        duration=duration,
+        duration=_LONGEST if duration is None and interval_width is not None else duration,
+        interval_width=interval_width,
+        processes=processes,
+        floor=floor,
+        settle=True,
         seed=seed,
         progress=progress,
     )
+    return benchmark if slowest is None else benchmarking.gated(benchmark, slowest)
 
 
 def cost(

@@ -12,7 +12,11 @@ Verdict = Literal["faster", "slower", "no-measurable-difference", "inconclusive"
 
 
 class ModelTimes(msgspec.Struct, frozen=True):
-    """The raw times of one model, in the order they were taken, and their summary."""
+    """The raw times of one model, in the order they were taken, and their summary.
+
+    `samples_ms` are summed up, `settling_ms` were taken before them and are not. Where there were several processes,
+    both hold one process after another, and `load_ms` and `first_ms` are medians. `peak_memory` is in bytes.
+    """
 
     path: str
     sha256: str
@@ -25,6 +29,7 @@ class ModelTimes(msgspec.Struct, frozen=True):
     peak_memory: int | None = None
     layers_ms: dict[str, float] = {}
     """Median profiled time by layer of the model, where a profile was taken."""
+    settling_ms: tuple[float, ...] = ()
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -52,11 +57,37 @@ class Environment(msgspec.Struct, frozen=True):
     convprof: str
 
 
+class ProcessRounds(msgspec.Struct, frozen=True):
+    """What one process gave: its rounds that are summed up, and those before, in which times had not settled."""
+
+    rounds: int
+    settling: int = 0
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """A limit that the measurement was held against; `value` is the speed-up of the model at `candidate`."""
+
+    name: Literal["fail-if-slower-than"]
+    candidate: int
+    limit: float
+    value: float
+    interval: tuple[float, float]
+    outcome: Literal["passed", "failed", "inconclusive"]
+
+
 class Benchmark(msgspec.Struct, frozen=True):
-    """All models, measured interleaved in one process."""
+    """All models, measured interleaved, in one process or in each of several.
+
+    `twin` is the first model once more, in a session of its own, and `floor` its comparison with itself: differences
+    that mean nothing. Records without `processes` are of one.
+    """
 
     schema: Literal["convprof.benchmark/1"]
     models: tuple[ModelTimes, ...]
     comparisons: tuple[Comparison, ...]
     environment: Environment
     cautions: tuple[Remark, ...] = ()
+    processes: tuple[ProcessRounds, ...] = ()
+    twin: ModelTimes | None = None
+    floor: Comparison | None = None
+    gates: tuple[Gate, ...] = ()

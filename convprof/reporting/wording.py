@@ -105,6 +105,11 @@ def milliseconds(value: float | None) -> str:
     return UNKNOWN if value is None else f"{significant(value)} ms"
 
 
+def mebibytes(value: int | None) -> str:
+    """Memory in MiB."""
+    return UNKNOWN if value is None else f"{significant(value / (1 << 20))} MiB"
+
+
 def seconds(value: float) -> str:
     """A duration that people wait for."""
     if value < 60:

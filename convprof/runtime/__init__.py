@@ -3,6 +3,7 @@
 from convprof.runtime.attribution import node_layers as node_layers
 from convprof.runtime.int8 import quantize as quantize
 from convprof.runtime.machine import environment as environment
+from convprof.runtime.machine import peak_memory as peak_memory
 from convprof.runtime.probe import Effort as Effort
 from convprof.runtime.probe import available_cores as available_cores
 from convprof.runtime.probe import fast_mean as fast_mean

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite, sqrt
+from collections.abc import Sequence
+from math import exp, inf, isfinite, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -25,26 +26,45 @@ def paired_ratio(baseline: Sample, candidate: Sample, seed: int, level: float = 
     The interval at `level` is that of a circular block bootstrap. Raises ValueError for times that are not positive
     or not paired.
     """
-    if min(baseline.values.min(), candidate.values.min()) <= 0:
-        raise ValueError("a ratio needs times above 0")
-    _check_pairs(baseline, candidate)
-    logs = Sample(np.log(baseline.values / candidate.values))
+    logs = _logs(baseline, candidate)
     low, high = interval(logs, _median, seed=seed, level=level, block=block_length(len(logs)))
     return float(np.exp(np.median(logs.values))), (float(np.exp(low)), float(np.exp(high)))
 
 
-def verdict(interval: Interval) -> Verdict:
-    """Read the interval of a ratio baseline / candidate.
+def ratio_of_processes(
+    baseline: Sequence[Sample], candidate: Sequence[Sample], level: float = 0.95
+) -> tuple[float, Interval]:
+    """Find how many times faster the candidate is, by the times of two or more processes, each paired in itself.
 
-    Faster or slower where 1 lies outside; no measurable difference where all of it is NEGLIGIBLE; otherwise nothing
-    can be said yet.
+    Every process counts as one value, the median of log(baseline_i / candidate_i) of its rounds. The ratio is exp of
+    their mean, and the interval is Student's: it holds what differs from process to process, which no number of rounds
+    within one can show. Why no bootstrap: docs/decisions/0024-processes.md. Raises ValueError for fewer than two
+    processes, and for times that are not positive or not paired.
+    """
+    from scipy.special import stdtrit
+
+    if len(baseline) < 2:
+        raise ValueError("one process does not say how processes differ")
+    logs = np.array([np.median(_logs(*pair).values) for pair in zip(baseline, candidate, strict=True)])
+    reach = float(stdtrit(len(logs) - 1, (1 + level) / 2) * logs.std(ddof=1)) / sqrt(len(logs))
+    middle = float(logs.mean())
+    return exp(middle), (exp(middle - reach), exp(middle + reach))
+
+
+def verdict(interval: Interval, floor: Interval = (1.0, 1.0)) -> Verdict:
+    """Read the interval of a ratio baseline / candidate, with that of the baseline against itself as the `floor`.
+
+    Faster or slower where all of it lies further from 1 than either end of the floor; no measurable difference where
+    all of it is NEGLIGIBLE, or leaves out 1 and lies no further from it than the floor; otherwise nothing can be said.
     """
     low, high = interval
-    if low > 1:
+    far = max(floor[1], 1 / floor[0])
+    if low > far:
         return "faster"
-    if high < 1:
+    if high < 1 / far:
         return "slower"
-    if low >= 1 - NEGLIGIBLE and high <= 1 + NEGLIGIBLE:
+    drowned = not low <= 1 <= high and low >= 1 / far and high <= far
+    if drowned or (low >= 1 - NEGLIGIBLE and high <= 1 + NEGLIGIBLE):
         return "no-measurable-difference"
     return "inconclusive"
 
@@ -72,6 +92,13 @@ def _changed_answers(differences: Sample, level: float) -> Interval:
     error = sqrt((better + worse) / count - mean**2) / sqrt(count)
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     return max(mean - reach, -1.0), min(mean + reach, 1.0)
+
+
+def _logs(baseline: Sample, candidate: Sample) -> Sample:
+    if min(baseline.values.min(), candidate.values.min()) <= 0:
+        raise ValueError("a ratio needs times above 0")
+    _check_pairs(baseline, candidate)
+    return Sample(np.log(baseline.values / candidate.values))
 
 
 def _check_pairs(one: Sample, other: Sample) -> None:

@@ -341,6 +341,40 @@ def test_bench_for_a_duration(tmp_path: Path, capsys: Capture) -> None:
     assert len(json.loads(shown.out)["models"][0]["samples_ms"]) > 1
 
 
+def test_bench_until_the_ratio_is_known(tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["--interval-width", "40%", "--duration", "5", "--format", "json"]
+    shown = convprof(capsys, "bench", small_model(tmp_path), *arguments)
+    assert shown.code == 0, shown.err
+    assert json.loads(shown.out)["floor"]["baseline"] == 0
+
+
+def test_bench_in_processes_of_their_own(tmp_path: Path, capsys: Capture) -> None:
+    model = small_model(tmp_path)
+    shown = convprof(capsys, "bench", model, "--processes", "2", "--iterations", "3", "--no-floor", "--format", "json")
+    assert shown.code == 0, shown.err
+    found = json.loads(shown.out)
+    assert found["processes"] == [{"rounds": 3, "settling": 0}] * 2
+    assert found["floor"] is None
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_bench_against_a_limit(tmp_path: Path, capsys: Capture, form: str) -> None:
+    model = small_model(tmp_path)
+
+    def held(limit: str, *more: str) -> tuple[int, str]:
+        arguments = ["--no-floor", "--fail-if-slower-than", limit, "--format", form, *more]
+        shown = convprof(capsys, "bench", model, model, *arguments)
+        return shown.code, shown.err if form != "json" else json.loads(shown.out)["gates"][0]["outcome"]
+
+    assert held("0.01") == (0, "" if form != "json" else "passed")
+    code, said = held("100")
+    assert code == 1
+    assert "failed" in said
+    code, said = held("1", "--iterations", "3")
+    assert code == 1
+    assert "inconclusive" in said
+
+
 def test_what_is_faster_and_as_good_is_worth_it(tmp_path: Path) -> None:
     inputs = data(tmp_path, 4, (128, 28, 28))
     arguments: list[str | Path] = [

@@ -10,7 +10,7 @@ import pytest
 from convprof.errors import DataError
 from convprof.files import read_record
 from convprof.records.analysis import Analysis, ConvReport, FormOption, ModelFile, TensorSpec, Totals, Uncounted
-from convprof.records.benchmark import Benchmark, Comparison, Environment, ModelTimes
+from convprof.records.benchmark import Benchmark, Comparison, Environment, Gate, ModelTimes, ProcessRounds
 from convprof.records.convs import ConvSite, ConvSpec, pointwise
 from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.records.files import FORMATS, decode, encode, schema
@@ -74,12 +74,18 @@ _FIDELITY = Fidelity(
     MetricChange("top1", 0.9, 0.8, -0.1, (-0.2, 0.0)),
     (_REMARK,),
 )
+_TIMES = ModelTimes("a.onnx", "00", (1.0, 1.5), 1.25, 0.25, {"50": 1.25}, 3.0, 2.0, 1 << 40, {"conv": 0.5}, (4.0,))
+_COMPARISON = Comparison(0, 1, 2.0, (1.5, 2.5), 0.95, "faster")
 _BENCHMARK = Benchmark(
     "convprof.benchmark/1",
-    (ModelTimes("a.onnx", "00", (1.0, 1.5), 1.25, 0.25, {"50": 1.25}, 3.0, 2.0, 1 << 40, {"conv": 0.5}),),
-    (Comparison(0, 1, 2.0, (1.5, 2.5), 0.95, "faster"),),
+    (_TIMES,),
+    (_COMPARISON,),
     Environment("cpu", 2, 1, ("CPUExecutionProvider",), "1.23", "linux", "3.11", "2.0", "0.1"),
     (_REMARK,),
+    (ProcessRounds(1), ProcessRounds(1, 2)),
+    _TIMES,
+    _COMPARISON,
+    (Gate("fail-if-slower-than", 1, 1.0, 2.0, (1.5, 2.5), "passed"),),
 )
 _TIMING = Timing(1.0, 0.1, 3)
 _LATENCY = LatencyTable(

@@ -32,7 +32,7 @@ def test_only_benchmarking_and_pipeline_read_a_clock() -> None:
     """And the probe, where it runs as a program of its own."""
     users = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if "time" in imported_modules(path)}
     assert users == {
-        "benchmarking.py",
+        "benchmarking/rounds.py",
         "pipeline/optimizing.py",
         "pipeline/planned.py",
         "cli/console.py",

@@ -9,13 +9,14 @@ from io import StringIO
 
 import example_run
 import hostile
+import msgspec
 import pandas
 import pytest
 
 from convprof.errors import UsageError
 from convprof.records import files
 from convprof.records.analysis import Analysis
-from convprof.records.benchmark import Benchmark
+from convprof.records.benchmark import Benchmark, Comparison, Gate, ProcessRounds
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
 from convprof.records.run import Run
@@ -186,3 +187,19 @@ def test_import_is_light() -> None:
     program = "import sys, convprof.reporting; print([n for n in ('rich', 'jinja2', 'pandas') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("output_format", ["table", "markdown"])
+def test_a_benchmark_tells_of_its_floor_its_limits_and_its_processes(output_format: str) -> None:
+    bare = example_run.benchmark()
+    told = msgspec.structs.replace(
+        bare,
+        processes=(ProcessRounds(100, 5), ProcessRounds(140, 10)),
+        twin=bare.models[0],
+        floor=Comparison(0, 0, 1.0, (0.99, 1.01), 0.95, "no-measurable-difference"),
+        gates=(Gate("fail-if-slower-than", 1, 1.5, 2.114, (2.071, 2.158), "passed"),),
+    )
+    text = render_benchmark(told, output_format)
+    for expected in ("noise floor", "fail-if-slower-than 1.5", "240 rounds in 2 processes, 15 before", "113 MiB"):
+        assert expected in text
+        assert expected == "113 MiB" or expected not in render_benchmark(bare, output_format)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convprof.records.benchmark import Verdict
-from convprof.stats.comparison import paired_difference, paired_ratio, verdict
+from convprof.stats.comparison import paired_difference, paired_ratio, ratio_of_processes, verdict
 from convprof.stats.samples import Array, Sample
 
 Times = st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=30)
@@ -83,6 +83,63 @@ def test_refuses_what_has_no_ratio(one: list[float], other: list[float]) -> None
 )
 def test_verdict(interval: tuple[float, float], expected: Verdict) -> None:
     assert verdict(interval) == expected
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        ((1.04, 1.05), "faster"),
+        ((1.02, 1.05), "inconclusive"),
+        ((1.02, 1.03), "no-measurable-difference"),
+        ((0.98, 0.99), "no-measurable-difference"),
+        ((0.95, 0.99), "inconclusive"),
+        ((0.93, 0.96), "slower"),
+        ((0.97, 1.03), "inconclusive"),
+    ],
+)
+@pytest.mark.parametrize("floor", [(0.99, 1.031), (1 / 1.031, 1.01)])
+def test_a_verdict_is_beyond_the_floor(
+    interval: tuple[float, float], expected: Verdict, floor: tuple[float, float]
+) -> None:
+    assert verdict(interval, floor) == expected
+
+
+def _process(generator: np.random.Generator, spread: float) -> tuple[Sample, Sample]:
+    """30 rounds of two models in a process in which one of them is a bit faster or slower than in others."""
+    drift = 0.05 * _wander(generator, 30, 0.9)
+    baseline = 2.6 * np.exp(drift + 0.03 * _wander(generator, 30, 0.1) + generator.normal(0, spread))
+    return Sample(baseline), Sample(2.0 * np.exp(drift + 0.03 * _wander(generator, 30, 0.1)))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.03])
+@pytest.mark.parametrize("processes", [2, 5])
+def test_the_interval_of_processes_covers_the_true_ratio(processes: int, spread: float) -> None:
+    covered = 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        pairs = [_process(generator, spread) for _ in range(processes)]
+        low, high = ratio_of_processes([one for one, _ in pairs], [other for _, other in pairs])[1]
+        covered += low <= 1.3 <= high
+    assert covered / 300 == pytest.approx(0.95, abs=0.04)
+
+
+def test_processes_that_agree_leave_no_width() -> None:
+    one, other = Sample([2.0, 4.0]), Sample([1.0, 2.0])
+    ratio, interval = ratio_of_processes([one] * 3, [other] * 3)
+    assert (ratio, *interval) == pytest.approx((2, 2, 2))
+
+
+def test_the_interval_of_processes_is_students() -> None:
+    one = [Sample([value]) for value in np.exp([0.1, 0.2, 0.3])]
+    ratio, (low, high) = ratio_of_processes(one, [Sample([1.0])] * 3)
+    assert np.log([ratio, low, high]) == pytest.approx(
+        [0.2, 0.2 - 4.3027 * 0.1 / 3**0.5, 0.2 + 4.3027 * 0.1 / 3**0.5], 1e-4
+    )
+
+
+def test_one_process_says_nothing_of_others() -> None:
+    with pytest.raises(ValueError, match="one process"):
+        ratio_of_processes([Sample([1.0])], [Sample([1.0])])
 
 
 def test_the_difference_of_paired_scores_has_the_standard_error_of_the_pairs() -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from convprof.records.benchmark import Benchmark, Environment, ModelTimes
+from convprof.records.benchmark import Benchmark, Comparison, Environment, ModelTimes
 from convprof.reporting import wording
 from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.outcome import model_name
 
 
 def document(benchmark: Benchmark) -> Document:
-    """Where it ran, how long each model took, and how they compare."""
+    """Where it ran, how long each model took, how they compare, and whether that is within the limits."""
     return Document(
         title="Benchmark",
-        facts=environment(benchmark.environment),
-        tables=filled((models(benchmark), comparisons(benchmark))),
+        facts=(*environment(benchmark.environment), *_rounds(benchmark)),
+        tables=filled((models(benchmark), comparisons(benchmark), gates(benchmark))),
         notes=tuple(f"{remark.code}: {remark.text}" for remark in benchmark.cautions),
     )
 
@@ -70,6 +70,40 @@ def environment(where: Environment) -> tuple[Fact, ...]:
     )
 
 
+def _rounds(benchmark: Benchmark) -> tuple[Fact, ...]:
+    """How the times were taken, where the record says so."""
+    if not benchmark.processes:
+        return ()
+    left_out = sum(each.settling for each in benchmark.processes)
+    rounds = wording.counted(sum(each.rounds for each in benchmark.processes), "round")
+    where = "one process" if len(benchmark.processes) == 1 else f"{len(benchmark.processes)} processes"
+    return (Fact("Measured", f"{rounds} in {where}, {wording.count(left_out)} before them left out"),)
+
+
+def gates(benchmark: Benchmark) -> Table:
+    """One row a limit and a model."""
+    return Table(
+        "Limits",
+        (
+            Column("model", "name"),
+            Column("limit", "text"),
+            Column("speed-up"),
+            Column("interval"),
+            Column("outcome", "text"),
+        ),
+        tuple(
+            (
+                model_name(benchmark, each.candidate),
+                f"{each.name} {each.limit:g}",
+                wording.ratio(each.value),
+                " to ".join(wording.ratio(end) for end in each.interval),
+                each.outcome,
+            )
+            for each in benchmark.gates
+        ),
+    )
+
+
 def models(benchmark: Benchmark) -> Table:
     """One row a model; a percentile has a column where some model has enough samples for it."""
     percentiles = _percentiles(benchmark)
@@ -83,13 +117,14 @@ def models(benchmark: Benchmark) -> Table:
             *(Column(f"p{each}") for each in percentiles),
             Column("load"),
             Column("first run"),
+            *([Column("peak memory")] if _memory_known(benchmark) else []),
         ),
-        tuple(_model(each, percentiles) for each in benchmark.models),
+        tuple(_model(each, percentiles, _memory_known(benchmark)) for each in benchmark.models),
     )
 
 
 def comparisons(benchmark: Benchmark) -> Table:
-    """One row a comparison; above 1 is faster."""
+    """One row a comparison, and the noise floor under them; above 1 is faster."""
     return Table(
         "Comparisons: time of the baseline / time of the candidate",
         (
@@ -100,17 +135,21 @@ def comparisons(benchmark: Benchmark) -> Table:
             Column("level"),
             Column("verdict", "text"),
         ),
-        tuple(
-            (
-                model_name(benchmark, each.candidate),
-                model_name(benchmark, each.baseline),
-                wording.ratio(each.speedup),
-                " to ".join(wording.ratio(end) for end in each.interval),
-                wording.percent(each.level, 0),
-                each.verdict,
-            )
-            for each in benchmark.comparisons
+        (
+            *(_comparison(benchmark, each, each.verdict) for each in benchmark.comparisons),
+            *(_comparison(benchmark, each, "noise floor") for each in (benchmark.floor,) if each is not None),
         ),
+    )
+
+
+def _comparison(benchmark: Benchmark, each: Comparison, said: str) -> tuple[str, ...]:
+    return (
+        model_name(benchmark, each.candidate),
+        model_name(benchmark, each.baseline),
+        wording.ratio(each.speedup),
+        " to ".join(wording.ratio(end) for end in each.interval),
+        wording.percent(each.level, 0),
+        said,
     )
 
 
@@ -120,7 +159,11 @@ def _percentiles(benchmark: Benchmark) -> list[str]:
     return sorted(found, key=lambda percentile: (len(percentile.partition(".")[0]), percentile))
 
 
-def _model(each: ModelTimes, percentiles: list[str]) -> tuple[str, ...]:
+def _memory_known(benchmark: Benchmark) -> bool:
+    return any(each.peak_memory is not None for each in benchmark.models)
+
+
+def _model(each: ModelTimes, percentiles: list[str], with_memory: bool) -> tuple[str, ...]:
     return (
         each.path,
         wording.count(len(each.samples_ms)),
@@ -129,6 +172,7 @@ def _model(each: ModelTimes, percentiles: list[str]) -> tuple[str, ...]:
         *(wording.milliseconds(each.percentiles_ms.get(percentile)) for percentile in percentiles),
         wording.milliseconds(each.load_ms),
         wording.milliseconds(each.first_ms),
+        *([wording.mebibytes(each.peak_memory)] if with_memory else []),
     )
 
 

@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import parser
 
-from convprof import benchmarking
-from convprof.benchmarking import compare, measure
+from convprof.benchmarking import cautions, compare, measure, rounds
 from convprof.errors import ModelError, UsageError
 from convprof.records.benchmark import Benchmark
 from convprof.records.files import decode, encode
@@ -54,8 +53,8 @@ Machine = Callable[..., Clock]
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     def make(**costs: Callable[[], float]) -> Clock:
         clock = Clock(costs)
-        monkeypatch.setattr(benchmarking, "open_session", clock.open)
-        monkeypatch.setattr(benchmarking, "_load_average", lambda: 0.0)
+        monkeypatch.setattr(rounds, "open_session", clock.open)
+        monkeypatch.setattr(cautions, "_load_average", lambda: 0.0)
         return clock
 
     return make
@@ -90,9 +89,9 @@ def test_every_round_has_every_model_once_in_an_order_that_the_seed_decides(mach
 
     first = order(seed=1)
     assert first[:9] == ["a", "b", "c"] * 3
-    rounds = ["".join(first[i : i + 3]) for i in range(9, len(first), 3)]
-    assert len(rounds) == 100
-    assert len(set(rounds)) == 6
+    orders = ["".join(first[i : i + 3]) for i in range(9, len(first), 3)]
+    assert len(orders) == 100
+    assert len(set(orders)) == 6
     assert order(seed=1) == first
     assert order(seed=2) != first
 
@@ -142,6 +141,68 @@ def test_a_duration_ends_the_rounds(machine: Machine) -> None:
     assert said == [("benchmark", done, 1750) for done in (500, 1000, 1500, 1750)]
 
 
+def test_rounds_go_on_until_the_ratio_is_known_well_enough(machine: Machine) -> None:
+    generator = np.random.default_rng(0)
+    clock = machine(a=lambda: generator.normal(0.01, 0.001), b=lambda: generator.normal(0.01, 0.001))
+
+    def rounds_for(width: float) -> int:
+        found = measure(
+            models("a", "b"), [FEEDS] * 2, options=OPTIONS, duration=100, interval_width=width, timer=clock.timer
+        )
+        low, high = found.comparisons[0].interval
+        assert high / low - 1 < width
+        assert "wide-interval" not in codes(found)
+        return len(found.models[0].samples_ms)
+
+    assert 30 <= rounds_for(0.2) < rounds_for(0.03)
+
+
+def test_a_ratio_that_stays_uncertain_ends_with_the_duration(machine: Machine) -> None:
+    generator = np.random.default_rng(0)
+    clock = machine(a=lambda: generator.choice([0.01, 0.05]), b=lambda: 0.02)
+    found = measure(
+        models("a", "b"), [FEEDS] * 2, options=OPTIONS, duration=4, interval_width=0.0001, timer=clock.timer
+    )
+    seconds = sum(sum(model.samples_ms) for model in found.models) / 1000
+    assert 4 <= seconds < 4.1
+    assert "wide-interval" in codes(found)
+
+
+def test_a_drifting_machine_is_told_of(machine: Machine) -> None:
+    rising = iter(np.linspace(0.001, 0.0015, 200))
+    clock = machine(a=lambda: next(rising))
+    found = measure(models("a"), [FEEDS], options=OPTIONS, iterations=100, timer=clock.timer)
+    assert "drift" in codes(found)
+
+
+def test_with_a_floor_the_first_model_runs_twice_a_round(machine: Machine) -> None:
+    clock = machine(a=lambda: 0.002, b=lambda: 0.001)
+    found = measure(models("a", "b"), [FEEDS] * 2, options=OPTIONS, iterations=30, floor=True, timer=clock.timer)
+    assert clock.order.count("a") == 2 * clock.order.count("b")
+    assert [model.path for model in found.models] == ["a.onnx", "b.onnx"]
+    assert found.floor is not None
+    assert found.floor.verdict == "no-measurable-difference"
+    assert found.comparisons[0].verdict == "faster"
+
+
+def test_a_floor_that_hides_differences_is_told_of(machine: Machine) -> None:
+    costs = cycle([0.002, 0.003, 0.0022])
+    clock = machine(a=lambda: next(costs))
+    found = measure(models("a"), [FEEDS], options=OPTIONS, iterations=40, floor=True, timer=clock.timer)
+    assert "high-floor" in codes(found)
+
+
+def test_without_being_asked_nothing_is_left_out(machine: Machine) -> None:
+    def found(settle: bool) -> Benchmark:
+        costs = iter([0.01] * 10 + [0.001, 0.0011] * 60)
+        clock = machine(a=lambda: next(costs))
+        return measure(models("a"), [FEEDS], options=OPTIONS, warmup=0, iterations=60, settle=settle, timer=clock.timer)
+
+    assert found(False).processes[0].settling == 0
+    assert found(True).processes[0].settling == 10
+    assert len(found(True).models[0].samples_ms) == 50
+
+
 def test_progress_counts_rounds(machine: Machine) -> None:
     clock = machine(a=lambda: 0.25)
     said: list[tuple[str, int, int]] = []
@@ -171,8 +232,8 @@ def test_too_few_rounds_decide_nothing(machine: Machine) -> None:
 def test_cautions_say_what_to_do(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     costs = cycle([0.001, 0.002])
     clock = machine(a=lambda: next(costs))
-    monkeypatch.setattr(benchmarking, "available_cores", lambda: 2)
-    monkeypatch.setattr(benchmarking, "_load_average", lambda: 2.5)
+    monkeypatch.setattr(cautions, "available_cores", lambda: 2)
+    monkeypatch.setattr(cautions, "_load_average", lambda: 2.5)
     zeros = {"x": np.zeros((1, 4), np.float32)}
     found = measure(models("a"), [zeros], options=RunOptions(threads=3), iterations=29, timer=clock.timer)
     assert codes(found) == ["threads-above-cores", "other-load", "zero-inputs", "few-samples", "noisy"]
@@ -188,6 +249,10 @@ def test_cautions_say_what_to_do(machine: Machine, monkeypatch: pytest.MonkeyPat
         ({"duration": float("inf")}, "duration"),
         ({"duration": float("nan")}, "duration"),
         ({"warmup": -1}, "warm-up"),
+        ({"processes": 0}, "processes"),
+        ({"interval_width": 0.0, "duration": 1.0}, "interval width"),
+        ({"interval_width": 0.01}, "duration"),
+        ({"interval_width": 0.01, "duration": 1.0}, "no ratio"),
     ],
 )
 def test_numbers_that_leave_nothing_to_measure_are_refused(arguments: dict[str, Any], why: str) -> None:
