@@ -35,7 +35,7 @@ def measure(
     """Time `models`, (path, sha256) each, on one array an input for each, and compare the first with every other.
 
     After one first run and `warmup` runs apiece come `iterations` rounds; or, where `duration` in seconds is given,
-    rounds until that much time has passed in them, one at least. With an `interval_width` they end as soon as every
+    rounds until that much time has passed in them, one at least. With an `interval_width` they end once every
     ratio has an interval with (high - low) / low below it, after `duration` at the latest. With `settle`, rounds at the
     start whose times had not settled are kept apart.
 

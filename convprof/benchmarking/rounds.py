@@ -26,16 +26,17 @@ Timer = Callable[[], float]
 CLOCK: Timer = time.perf_counter
 
 _FIRST_LOOK = 30
-_LOOKS = frozenset(math.ceil(_FIRST_LOOK * 1.25**step) for step in range(80))
-"""The rounds after which the interval is looked at: seldom, for a look takes longer than a round of a small model."""
+LOOKS = tuple(math.ceil(_FIRST_LOOK * 1.5**step) for step in range(40))
+"""The rounds after which the interval is looked at. Seldom: a look takes longer than a round of a small model, and who
+looks often stops at an interval that is narrow by accident."""
 
 
 @dataclass(frozen=True)
 class Length:
     """When to stop: after `iterations` rounds, or after `duration` seconds.
 
-    With a `width`, as soon as each model's ratio to the first has an interval with (high - low) / low below it, and
-    after `duration` seconds at the latest. Durations are of the rounds alone, and one round is always made.
+    With a `width`, once each model's ratio to the first has an interval with (high - low) / low below it, twice in a
+    row, and after `duration` seconds at the latest. Durations are of the rounds alone, and one round is always made.
     """
 
     iterations: int | None = 100
@@ -124,13 +125,22 @@ def _reached(task: Task, rounds: Sequence[tuple[float, ...]], seconds: float) ->
     if length.duration is None:
         return len(rounds) == length.iterations
     late = len(rounds) > 0 and seconds >= length.duration
-    return late or (length.width is not None and len(rounds) in _LOOKS and _narrow(rounds, length.width, task.seed))
+    return late or (length.width is not None and known(rounds, length.width, task.seed))
+
+
+def known(rounds: Sequence[tuple[float, ...]], width: float, seed: int) -> bool:
+    """Whether every ratio to the first model has an interval that narrow, at one of LOOKS and at the one before it."""
+    if len(rounds) not in LOOKS[1:]:
+        return False
+    before = LOOKS[LOOKS.index(len(rounds)) - 1]
+    return _narrow(rounds, width, seed) and _narrow(rounds[:before], width, seed)
 
 
 def _narrow(rounds: Sequence[tuple[float, ...]], width: float, seed: int) -> bool:
-    """Whether the ratio of every model to the first is known that well, by the rounds after those that settle."""
+    """Whether the ratios are known that well, by the rounds after those that settle."""
     times = np.array(rounds).T
-    first, *others = (Sample(each[settled(times) :]) for each in times)
+    start = settled(times)
+    first, *others = (Sample(each[start:]) for each in times)
     intervals = (paired_ratio(first, other, seed)[1] for other in others)
     return all(high / low - 1 < width for low, high in intervals)
 

@@ -154,7 +154,7 @@ def test_rounds_go_on_until_the_ratio_is_known_well_enough(machine: Machine) -> 
         assert "wide-interval" not in codes(found)
         return len(found.models[0].samples_ms)
 
-    assert 30 <= rounds_for(0.2) < rounds_for(0.03)
+    assert 45 == rounds_for(0.2) < rounds_for(0.03)
 
 
 def test_a_ratio_that_stays_uncertain_ends_with_the_duration(machine: Machine) -> None:
