@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convprof.records.benchmark import Verdict
-from convprof.stats.bootstrap import block_length, interval
+from convprof.stats.bootstrap import block_length, expanded, interval
 from convprof.stats.samples import Array, Sample
 
 NEGLIGIBLE = 0.02
@@ -23,11 +23,13 @@ def paired_ratio(baseline: Sample, candidate: Sample, seed: int, level: float = 
     """Find how many times faster the candidate is: exp(median of log(baseline_i / candidate_i)) and its interval.
 
     Both are positive times, of the same rounds in the order of the rounds; a drift that slows down both cancels out.
-    The interval at `level` is that of a circular block bootstrap. Raises ValueError for times that are not positive
-    or not paired.
+    The interval at `level` is that of a circular block bootstrap, expanded for as few blocks as there are. Raises
+    ValueError for times that are not positive or not paired.
     """
     logs = _logs(baseline, candidate)
-    low, high = interval(logs, _median, seed=seed, level=level, block=block_length(len(logs)))
+    block = block_length(len(logs))
+    wide = expanded(level, len(logs) / block)
+    low, high = interval(logs, _median, seed=seed, level=wide, block=block)
     return float(np.exp(np.median(logs.values))), (float(np.exp(low)), float(np.exp(high)))
 
 

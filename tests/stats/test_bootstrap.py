@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convprof.stats.bootstrap import _indices, block_length, interval
+from convprof.stats.bootstrap import _indices, block_length, expanded, interval
 from convprof.stats.samples import Array, Sample
 
 
@@ -46,6 +46,13 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     half = 1.96 * sample.values.std() / 20
     assert low == pytest.approx(sample.values.mean() - half, abs=0.1 * half)
     assert high == pytest.approx(sample.values.mean() + half, abs=0.1 * half)
+
+
+@pytest.mark.parametrize(
+    ("units", "level"), [(1, 0.95), (5, 0.9981), (10, 0.9829), (25, 0.9648), (1000, 0.9504), (1e9, 0.95)]
+)
+def test_few_units_ask_for_a_higher_level(units: float, level: float) -> None:
+    assert expanded(0.95, units) == pytest.approx(level, abs=1e-4)
 
 
 def test_a_large_sample_is_resampled_in_pieces() -> None:

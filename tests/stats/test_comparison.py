@@ -32,6 +32,16 @@ def test_the_interval_covers_the_true_ratio_as_often_as_it_says() -> None:
     assert covered / 300 == pytest.approx(0.95, abs=0.04)
 
 
+def test_the_interval_of_thirty_rounds_covers_too() -> None:
+    covered = 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        baseline, candidate = (np.exp(0.03 * generator.standard_t(2.5, 30)) for _ in range(2))
+        low, high = paired_ratio(Sample(1.3 * baseline), Sample(candidate), seed)[1]
+        covered += low <= 1.3 <= high
+    assert covered / 300 == pytest.approx(0.95, abs=0.03)
+
+
 def test_a_constant_ratio_is_found_through_any_drift() -> None:
     times = np.exp(np.random.default_rng(0).normal(size=40))
     ratio, (low, high) = paired_ratio(Sample(3 * times), Sample(times), seed=0)
