@@ -95,9 +95,9 @@ def plus(value: float, decimals: int) -> str:
     return f"{'+' if value > 0 else ''}{fixed(value, decimals)}"
 
 
-def ratio(value: float | None) -> str:
+def ratio(value: float | None, decimals: int = 2) -> str:
     """A factor, as in 1.84x."""
-    return UNKNOWN if value is None else f"{fixed(value, 2)}{TIMES}"
+    return UNKNOWN if value is None else f"{fixed(value, decimals)}{TIMES}"
 
 
 def milliseconds(value: float | None) -> str:
