@@ -13,8 +13,10 @@ from convprof.records.benchmark import Benchmark, Gate
 from convprof.stats.comparison import NEGLIGIBLE, Interval, verdict
 
 
-def check_limit(slowest: float) -> None:
-    """Raise UsageError for a limit that no speed-up can be held against."""
+def check_limit(slowest: float, models: int) -> None:
+    """Raise UsageError for a limit that no speed-up can be held against, and where `models` are too few for one."""
+    if models < 2:
+        raise UsageError("fail if slower than", "one model is as fast as itself", "name the model to hold against it")
     if not 0 < slowest < math.inf:
         raise UsageError("fail if slower than", f"{slowest} is no speed-up", "ask for a number above 0, as 1.0")
 

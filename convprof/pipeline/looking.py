@@ -88,7 +88,7 @@ def bench(
     Raises UsageError for numbers that leave nothing to measure, and ModelError where a model cannot be opened or run.
     """
     if slowest is not None:
-        benchmarking.check_limit(slowest)
+        benchmarking.check_limit(slowest, len(models))
     opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
     benchmark = benchmarking.measure(
         [(Path(model.file.path), model.file.sha256) for model in opened],

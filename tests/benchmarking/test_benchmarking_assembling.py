@@ -112,7 +112,7 @@ def test_what_cannot_be_told_guards_nothing() -> None:
 @pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_limit_is_a_speedup(limit: float) -> None:
     with pytest.raises(UsageError, match="above 0"):
-        check_limit(limit)
+        check_limit(limit, 2)
 
 
 def test_a_record_without_processes_is_of_one() -> None:

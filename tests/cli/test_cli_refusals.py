@@ -153,6 +153,7 @@ CASES: dict[str, tuple[Arguments, str]] = {
     "no share": (["bench", "model.onnx", "--interval-width", "narrow"], "2% or 0.02"),
     "a width of one model": (["bench", "model.onnx", "--interval-width", "2%", "--no-floor"], "no ratio"),
     "no processes": (["bench", "model.onnx", "--processes", "0"], "--processes"),
+    "a limit for one model": (["bench", "model.onnx", "--fail-if-slower-than", "1"], "as fast as itself"),
     "no limit": (["bench", "model.onnx", "--fail-if-slower-than", "nan"], "--fail-if-slower-than"),
     "no duration": (["bench", "model.onnx", "--duration", "nan"], "--duration"),
     "no run": (["report", "lost"], "lost"),
