@@ -15,6 +15,7 @@ import msgspec
 from convprof.errors import UsageError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
+from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
@@ -27,6 +28,7 @@ __all__ = [
     "PAGE_FORMATS",
     "render_analysis",
     "render_benchmark",
+    "render_comparison",
     "render_cost",
     "render_fidelity",
     "render_plan",
@@ -96,6 +98,13 @@ def render_benchmark(benchmark: Benchmark, output_format: str, *, color: bool = 
     from convprof.reporting.views import benchmark as view
 
     return _render(_Request(benchmark, view.document, view.sheet, color, width), output_format, FORMATS)
+
+
+def render_comparison(found: RunComparison, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
+    """What changed between two runs in one of FORMATS."""
+    from convprof.reporting.views import comparison as view
+
+    return _render(_Request(found, view.document, view.sheet, color, width), output_format, FORMATS)
 
 
 def _render(request: _Request[R], output_format: str, formats: Mapping[str, Callable[[_Request[R]], str]]) -> str:

@@ -422,7 +422,9 @@ def test_without_a_command_help_is_shown(capsys: Capture) -> None:
     assert convprof(capsys, "--help").code == 0
 
 
-@pytest.mark.parametrize("command", ["analyze", "optimize", "rewrite", "verify", "bench", "report", "cost", "schema"])
+@pytest.mark.parametrize(
+    "command", ["analyze", "optimize", "rewrite", "verify", "bench", "report", "compare", "cost", "schema"]
+)
 def test_every_command_has_help_with_examples(capsys: Capture, command: str) -> None:
     shown = convprof(capsys, command, "--help")
     assert shown.code == 0
