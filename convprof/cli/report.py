@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
+from convprof.cli.options import page_options
 
 _EXAMPLES = """\b
 Examples:
@@ -16,15 +17,7 @@ Examples:
 
 @click.command("report", epilog=_EXAMPLES)
 @click.argument("run_dir", type=click.Path())
-@click.option(
-    "--format",
-    "output_format",
-    default="table",
-    show_default=True,
-    type=click.Choice(("table", "html", "markdown", "json", "csv")),
-    help="Output format.",
-)
-@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of the terminal.")
+@page_options
 def command(run_dir: str, output_format: str, output: str | None) -> None:
     """Print the report of the run in RUN_DIR, or of the plan where it holds no run."""
     import convprof

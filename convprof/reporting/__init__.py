@@ -59,10 +59,10 @@ def render_run(run: Run, output_format: str, *, color: bool = False, width: int 
 
 
 def render_analysis(analysis: Analysis, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
-    """What a model holds and costs in one of FORMATS."""
+    """What a model holds and costs in one of PAGE_FORMATS."""
     from convprof.reporting.views import analysis as view
 
-    return _render(_Request(analysis, view.document, view.sheet, color, width), output_format, FORMATS)
+    return _render(_Request(analysis, view.document, view.sheet, color, width), output_format, PAGE_FORMATS)
 
 
 def render_cost(cost: Cost, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
@@ -137,11 +137,10 @@ def _json(request: _Request[Any]) -> str:
     return files.encode(request.record)
 
 
-def _html(request: _Request[Run | Planning]) -> str:
+def _html(request: _Request[Any]) -> str:
     from convprof.reporting import page
 
-    record = request.record
-    return page.render_planning(record) if isinstance(record, Planning) else page.render(record)
+    return page.PAGES[type(request.record)](request.record)
 
 
 FORMATS: dict[str, Callable[[_Request[Any]], str]] = {

@@ -118,7 +118,7 @@ def test_the_plan_of_a_run_can_be_edited_and_used(run_dir: Path, tmp_path: Path,
     assert "features.0.conv" in names
 
 
-@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+@pytest.mark.parametrize("form", ["table", "html", "json", "csv", "markdown"])
 def test_analyze_in_every_format(tmp_path: Path, capsys: Capture, form: str) -> None:
     model = small_model(tmp_path)
     shown = convprof(capsys, "analyze", model, "--format", form)
