@@ -67,7 +67,7 @@ def quality(fidelity: Fidelity | None) -> Figure:
             return Figure("Quality", agreement, "top-1 agreement with the original", (visible(output.name), *samples))
     for output in fidelity.outputs:
         if output.sqnr_db is not None:
-            noise = f"{wording.fixed(output.sqnr_db, 1)} dB"
+            noise = wording.decibels(output.sqnr_db)
             return Figure("Quality", noise, "signal to noise of the output", (visible(output.name), *samples))
     return Figure("Quality", "no metric", "outputs compared only", samples)
 

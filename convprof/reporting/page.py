@@ -1,9 +1,15 @@
-"""A run, a plan or an analysis as one self-contained page: no script, no network, no markup out of a model file."""
+"""A run, a plan or an analysis as one self-contained page: no network, no markup out of a model file, one script.
+
+The script sorts tables. The page allows it by its hash and no other, so that a name that gets through still runs
+nothing; without it the tables stay as they are.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -42,6 +48,8 @@ _LABELS = {
     "Model": "The model",
 }
 
+_TEMPLATES = PackageLoader("convprof.reporting", "templates")
+
 
 @dataclass(frozen=True)
 class Section:
@@ -49,6 +57,14 @@ class Section:
 
     anchor: str
     label: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """The text of the page's only script, and the source expression that allows just this text."""
+
+    text: Markup
+    source: str
 
 
 @dataclass(frozen=True)
@@ -178,7 +194,14 @@ def render_analysis(analysis: Analysis) -> str:
 
 
 def _page(template: str, **values: object) -> str:
-    return _environment().get_template(template).render(**values)
+    environment = _environment()
+    return environment.get_template(template).render(script=_script(environment), **values)
+
+
+def _script(environment: Environment) -> Script:
+    text, *_ = _TEMPLATES.get_source(environment, "sort.js")
+    digest = b64encode(sha256(text.encode()).digest()).decode()
+    return Script(Markup(text), f"sha256-{digest}")
 
 
 def _sections(*names: str) -> tuple[Section, ...]:
@@ -200,7 +223,7 @@ def _rivals(planning: Planning, fidelity: Fidelity | None = None, rival: Rival |
 
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("convprof.reporting", "templates"),
+        loader=_TEMPLATES,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,

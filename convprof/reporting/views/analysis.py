@@ -214,7 +214,7 @@ def _median_energy(options: list[FormOption]) -> str:
     if not kept:
         return wording.UNKNOWN
     beside = f" ({wording.fixed(100 * median(random), 0)})" if random else ""
-    return f"{wording.fixed(100 * median(kept), 0)}{beside}"
+    return wording.amount(f"{wording.fixed(100 * median(kept), 0)}{beside}", median(kept))
 
 
 def _refusals(analysis: Analysis) -> Table:

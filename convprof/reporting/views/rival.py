@@ -54,8 +54,9 @@ def _speed(found: Comparison | None) -> str:
     if found is None:
         return wording.UNKNOWN
     low, high = found.interval
-    return f"{wording.ratio(found.speedup)} ({wording.ratio(low)} to {wording.ratio(high)})"
+    words = f"{wording.ratio(found.speedup)} ({wording.ratio(low)} to {wording.ratio(high)})"
+    return wording.amount(words, found.speedup)
 
 
 def _size(stored: int) -> str:
-    return f"{wording.quantity(stored)}B"
+    return wording.amount(f"{wording.quantity(stored)}B", stored)
