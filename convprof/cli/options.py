@@ -17,6 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("table", "json", "csv", "markdown")
 PAGE_FORMATS = ("table", "html", "markdown", "json", "csv")
+NODES = "model-explorer"
+NODE_FIGURES = ("macs", "macs-after", "latency", "latency-after", "error", "model-error")
 FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise, spatial, channel or tucker2"
 """Read by people; tests hold it against the table of forms, whose import would cost every start."""
 MODEL = click.argument("model", type=click.Path())
@@ -161,6 +163,7 @@ shape_options = _with(_SHAPES)
 run_options = _with(_RUN)
 output_options = _with((_format(FORMATS), _FILE))
 page_options = _with((_format(PAGE_FORMATS), _FILE))
+report_options = _with((_format((*PAGE_FORMATS, NODES)), _FILE))
 only_skip_options = _with(_ONLY_SKIP)
 quiet_option = _with(_QUIET)
 seed_option = _with(_SEED)

@@ -26,9 +26,11 @@ from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
 from convprof.reporting import render_planning, render_run
+from convprof.reporting.nodes import render_nodes
 from convprof.runtime import RunOptions
 
 _REPORT = "report.json"
+_NODES = "model-explorer"
 
 
 def analyze(
@@ -111,11 +113,16 @@ def compare(first: str | Path, second: str | Path) -> RunComparison:
     return comparing.compare(runs[0], runs[1], (str(first), str(second)))
 
 
-def report(run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120) -> str:
+def report(
+    run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120, figure: str = "macs"
+) -> str:
     """The run or the plan in `run_dir` as text in one of `convprof.reporting.PAGE_FORMATS`.
 
-    `color` and `width` are the terminal's. Raises DataError where there is neither.
+    As "model-explorer" a run becomes node data for that program: one of `convprof.reporting.nodes.NODE_FIGURES` for
+    every conv. `color` and `width` are the terminal's. Raises DataError where there is neither run nor plan.
     """
+    if output_format == _NODES:
+        return render_nodes(read_record(Path(run_dir) / _REPORT, Run), figure)
     planned = Path(run_dir) / PLANNING
     if planned.exists() and not (Path(run_dir) / _REPORT).exists():
         return render_planning(read_record(planned, Planning), output_format, color=color, width=width)

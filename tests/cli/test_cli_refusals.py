@@ -152,6 +152,8 @@ CASES: dict[str, tuple[Arguments, str]] = {
     "no duration": (["bench", "model.onnx", "--duration", "nan"], "--duration"),
     "no run": (["report", "lost"], "lost"),
     "broken run": (["report", "run"], "run/report.json"),
+    "figure without nodes": (["report", "run", "--figure", "error"], "--figure"),
+    "nodes of no run": (["report", "lost", "--format", "model-explorer"], "lost/report.json"),
     "no run to compare": (["compare", "lost", "run"], "lost/report.json"),
     "broken run to compare": (["compare", "run", "run"], "run/report.json"),
     "kernel too large": (["cost", "--input", "4x4x3", "--kernel", "5", "--filters", "2"], "kernel"),
