@@ -88,6 +88,13 @@ def test_what_forbids_to_compare_times_is_said_first() -> None:
         assert text.count("not comparable") == 3
 
 
+def test_what_was_asked_is_shown_where_it_differs() -> None:
+    run = example_run.run()
+    other = replace(run, command="convprof optimize other.onnx --max-drop 2 -o runs/other")
+    assert "--max-drop 2" in render_comparison(compare(run, other, PATHS), "table")
+    assert "convprof optimize" not in render_comparison(compare(run, run, PATHS), "table")
+
+
 def test_versions_that_take_no_part_in_times_are_only_listed() -> None:
     found = compare(example_run.run(), moved(example_run.run(), numpy="3.0", convprof="0.2.0"), PATHS)
     assert [each.name for each in found.environment] == ["numpy", "convprof"]

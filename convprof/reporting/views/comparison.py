@@ -5,7 +5,7 @@ from __future__ import annotations
 from convprof.records.comparison import Decision, LayerDifference, RunComparison, RunFigures, Speedups
 from convprof.records.fidelity import MetricChange
 from convprof.reporting import wording
-from convprof.reporting.document import Cell, Column, Document, Sheet, Table, filled, folded
+from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled, folded
 from convprof.reporting.escaping import visible
 from convprof.reporting.outcome import metric_words
 
@@ -21,6 +21,7 @@ def document(found: RunComparison) -> Document:
     return Document(
         title=f"{visible(found.first.path)} {wording.ARROW} {visible(found.second.path)}",
         lead=_lead(found),
+        facts=_commands(found),
         tables=filled((_environment(found), _figures(found), _layers(found), _refusals(found), folded(_stages(found)))),
         notes=(
             wording.CONVENTION,
@@ -49,6 +50,16 @@ def _lead(found: RunComparison) -> str:
         differing = ", ".join(each.name for each in found.environment)
         return f"Measured differently ({differing}): neither times nor speed-ups compare. {_capital(verdict)}."
     return f"{_capital(verdict)}. {_SPEEDUPS[found.speedups]}."
+
+
+def _commands(found: RunComparison) -> tuple[Fact, ...]:
+    """What was asked for, where that is not the same."""
+    if found.first.command == found.second.command:
+        return ()
+    return (
+        Fact("First", found.first.command, verbatim=True),
+        Fact("Second", found.second.command, verbatim=True),
+    )
 
 
 def _capital(text: str) -> str:
