@@ -164,7 +164,9 @@ def _unreachable(options: Sequence[Offer], limits: Sequence[_Limit]) -> PlanErro
                 f"the cheapest choice still takes {share:.3f} of the model's {limit.words}",
                 "allow a larger share, or more layers or forms",
             )
-    return PlanError(" ".join(limit.option for limit in limits), "no choice meets all of them", "allow a larger share of one")
+    return PlanError(
+        " ".join(limit.option for limit in limits), "no choice meets all of them", "allow a larger share of one"
+    )
 
 
 def _decided(
