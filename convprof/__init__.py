@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from convprof.errors import ConvprofError as ConvprofError
     from convprof.pipeline import analyze as analyze
     from convprof.pipeline import bench as bench
+    from convprof.pipeline import compare as compare
     from convprof.pipeline import cost as cost
     from convprof.pipeline import optimize as optimize
     from convprof.pipeline import plan as plan
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from convprof.pipeline import verify as verify
     from convprof.records.plan import Budget as Budget
 
-_VERBS = ("analyze", "bench", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite", "verify")
+_VERBS = ("analyze", "bench", "compare", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite", "verify")
 
 __all__ = ["Budget", "ConvprofError", "__version__", *_VERBS]
 

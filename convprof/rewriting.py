@@ -9,6 +9,7 @@ from pathlib import Path
 from convprof.errors import PlanError
 from convprof.forms import PLANNABLE
 from convprof.graph import Model, Names, find_convs, fold_batch_norm, replace_conv, save
+from convprof.macs import chain_macs
 from convprof.records.factors import FittedConv
 from convprof.records.plan import Plan
 
@@ -31,10 +32,15 @@ def rewrite(prepared: Model, plan: Plan, fitted: Sequence[FittedConv], path: Pat
     emissions = {layer.name: layer.emission for layer in plan.layers}
     result = replace(prepared, program=prepared.program.clone())
     names, convs = Names(result.program), {conv.name: conv for conv in find_convs(result)}
+    figures = []
     for layer in fitted:
         conv = convs.get(layer.name)
         if conv is None or conv.site is None or layer.name not in emissions:
             raise PlanError(f"layer {layer.name!r}", "it is not in both the plan and the model", "plan again")
         form = PLANNABLE[layer.form]
         replace_conv(conv, form.arrange(layer.factors, conv.site.spec, emissions[layer.name]), names)
-    return save(result, path, plan)
+        chain = form.chain(conv.site.spec, layer.rank)
+        figures.append(
+            (layer.name, chain_macs((conv.site.spec,), conv.site), chain_macs(chain, conv.site), layer.error)
+        )
+    return save(result, path, plan, figures)

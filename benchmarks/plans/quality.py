@@ -46,7 +46,7 @@ class Target:
 
 _TARGETS: Mapping[Trained, tuple[Target, ...]] = {
     RESNET20: (Target(0.45), Target(0.6)),
-    WIDE: (Target(0.45), Target(0.6, few=True)),
+    WIDE: (Target(0.45, few=True),),
     DNCNN: (Target(0.45, few=True),),
     ESPCN: (Target(0.6, few=True),),
     WAIFU2X: (Target(0.45, few=True),),

@@ -28,6 +28,7 @@ _COMMANDS = {
     "verify": "Compare a model and its converted twin on data.",
     "bench": "Time models against each other.",
     "report": "Print the report of a run again.",
+    "compare": "What changed from one run to another.",
     "cost": "The arithmetic of a separable convolution; no model needed.",
     "schema": "The JSON schema of a file that convprof writes.",
 }

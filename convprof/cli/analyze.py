@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
-from convprof.cli.options import MODEL, output_options, quiet_option, read_dims, read_shapes, shape_options
+from convprof.cli.options import MODEL, page_options, quiet_option, read_dims, read_shapes, shape_options
 
 _EXAMPLES = """\b
 Examples:
   convprof analyze model.onnx
+  convprof analyze model.onnx --format html -o page.html
   convprof analyze model.onnx --input-shape 1,3,224,224 --format csv -o convs.csv
   convprof analyze model.onnx --dim N=8 --max-rank 2 --format json
 """
@@ -25,7 +26,7 @@ Examples:
     type=click.IntRange(min=0),
     help="How many ranks of each form to show; 0 leaves the weights unread.",
 )
-@output_options
+@page_options
 @quiet_option
 def command(
     model: str,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("table", "json", "csv", "markdown")
+PAGE_FORMATS = ("table", "html", "markdown", "json", "csv")
+NODES = "model-explorer"
+NODE_FIGURES = ("macs", "macs-after", "latency", "latency-after", "error", "model-error")
 FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise, spatial, channel or tucker2"
 """Read by people; tests hold it against the table of forms, whose import would cost every start."""
 MODEL = click.argument("model", type=click.Path())
@@ -54,17 +57,7 @@ _RUN = (
         "CUDAExecutionProvider:device_id=0.",
     ),
 )
-_OUTPUT = (
-    click.option(
-        "--format",
-        "output_format",
-        default="table",
-        show_default=True,
-        type=click.Choice(FORMATS),
-        help="Output format.",
-    ),
-    click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of the terminal."),
-)
+_FILE = click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of the terminal.")
 _ONLY_SKIP = (
     click.option("--only", multiple=True, metavar="NAME", help="Convert this layer and no others; repeatable."),
     click.option("--skip", multiple=True, metavar="NAME", help="Leave this layer as it is; repeatable."),
@@ -146,6 +139,17 @@ _PREPROCESS = (
 )
 
 
+def _format(formats: tuple[str, ...]) -> Callable[[F], F]:
+    return click.option(
+        "--format",
+        "output_format",
+        default="table",
+        show_default=True,
+        type=click.Choice(formats),
+        help="Output format.",
+    )
+
+
 def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     def add(function: F) -> F:
         for option in reversed(options):
@@ -157,7 +161,9 @@ def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
 
 shape_options = _with(_SHAPES)
 run_options = _with(_RUN)
-output_options = _with(_OUTPUT)
+output_options = _with((_format(FORMATS), _FILE))
+page_options = _with((_format(PAGE_FORMATS), _FILE))
+report_options = _with((_format((*PAGE_FORMATS, NODES)), _FILE))
 only_skip_options = _with(_ONLY_SKIP)
 quiet_option = _with(_QUIET)
 seed_option = _with(_SEED)

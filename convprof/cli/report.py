@@ -5,28 +5,35 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
+from convprof.cli.options import NODE_FIGURES, NODES, report_options
 
 _EXAMPLES = """\b
 Examples:
   convprof report run                                (a summary for the terminal)
   convprof report run --format markdown              (for a pull request)
   convprof report run --format html -o report.html
+  convprof report run --format model-explorer --figure latency -o latency.json
 """
 
 
 @click.command("report", epilog=_EXAMPLES)
 @click.argument("run_dir", type=click.Path())
+@report_options
 @click.option(
-    "--format",
-    "output_format",
-    default="table",
-    show_default=True,
-    type=click.Choice(("table", "html", "markdown", "json", "csv")),
-    help="Output format.",
+    "--figure",
+    type=click.Choice(NODE_FIGURES),
+    help=f"With --format {NODES}: what each node shows; macs by default.",
 )
-@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of the terminal.")
-def command(run_dir: str, output_format: str, output: str | None) -> None:
-    """Print the report of the run in RUN_DIR, or of the plan where it holds no run."""
+def command(run_dir: str, output_format: str, output: str | None, figure: str | None) -> None:
+    """Print the report of the run in RUN_DIR, or of the plan where it holds no run.
+
+    With --format model-explorer: one figure of every convolution, to lay over the original model in Model Explorer.
+    """
+    if figure is not None and output_format != NODES:
+        raise click.UsageError(f"--figure goes with --format {NODES}.")
     import convprof
 
-    console.deliver(lambda color, width: convprof.report(run_dir, output_format, color=color, width=width), output)
+    shown = figure or NODE_FIGURES[0]
+    console.deliver(
+        lambda color, width: convprof.report(run_dir, output_format, color=color, width=width, figure=shown), output
+    )

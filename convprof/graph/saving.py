@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 import onnx
@@ -20,15 +22,22 @@ from convprof.records.plan import Plan
 # A protobuf message ends at 2 GB; what is larger goes into one file of external data beside the model.
 _LARGEST = 3 << 29
 METADATA_KEY = "convprof"
+_MOST_FIGURES = 512
 
 
-def save(model: Model, path: Path, plan: Plan) -> Model:
+Figures = tuple[str, int, int, float | None]
+"""A replaced conv by name: its MACs before and after, and the error of its fit where that was measured."""
+
+
+def save(model: Model, path: Path, plan: Plan, figures: Sequence[Figures] = ()) -> Model:
     """Check the program, write it to `path` with a note on the plan in metadata_props, and return it as a new Model.
+
+    `figures` stand in the note, where viewers of models show them; of very many only the first.
 
     Raises OutputError where the place cannot be written and ModelError where the result is no valid model.
     """
     program = model.program.clone()
-    program.metadata_props[METADATA_KEY] = _note(plan)
+    program.metadata_props[METADATA_KEY] = _note(plan, figures)
     try:
         with tempfile.TemporaryDirectory(prefix=".convprof-", dir=path.parent) as folder:
             temporary = Path(folder) / path.name
@@ -53,10 +62,20 @@ def serialized(program: ir.Model, what: str = "the model") -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def _note(plan: Plan) -> str:
-    """What was rewritten, by which version, by which plan: one line of JSON."""
-    layers = [[layer.name, layer.form, list(layer.rank), layer.emission] for layer in plan.layers]
-    return json.dumps({"version": __version__, "source_sha256": plan.model.sha256, "layers": layers})
+def _note(plan: Plan, figures: Sequence[Figures]) -> str:
+    """What was rewritten, by which version, by which plan, and what that did: one line of JSON."""
+    note = {
+        "version": __version__,
+        "source_sha256": plan.model.sha256,
+        "layers": [[layer.name, layer.form, list(layer.rank), layer.emission] for layer in plan.layers],
+        "figures": [[name, before, after, _short(error)] for name, before, after, error in figures[:_MOST_FIGURES]],
+    }
+    return json.dumps(note)
+
+
+def _short(error: float | None) -> float | None:
+    """The error in three digits; None for what JSON has no number for."""
+    return None if error is None or not isfinite(error) else float(f"{error:.2e}")
 
 
 def _write(program: ir.Model, path: Path) -> None:

@@ -8,6 +8,7 @@ from convprof.pipeline.converting import quantize as quantize
 from convprof.pipeline.converting import rewrite as rewrite
 from convprof.pipeline.looking import analyze as analyze
 from convprof.pipeline.looking import bench as bench
+from convprof.pipeline.looking import compare as compare
 from convprof.pipeline.looking import cost as cost
 from convprof.pipeline.looking import report as report
 from convprof.pipeline.looking import verify as verify

@@ -89,7 +89,7 @@ def with_front(job: Job, choice: Choice, decision: Decision, measure: bool) -> D
     )
     points = [FrontPoint(plan) for plan in planning.sweep(choice, costs, _SWEEP)]
     if measure:
-        points = [_measured(job, point.plan) for point in points]
+        points = [_tried(job, choice, point.plan) for point in points]
     tried = {point.plan.layers: point for point in decision.front if point.fidelity is not None}
     return replace(decision, front=tuple(tried.get(point.plan.layers, point) for point in points))
 
@@ -123,7 +123,8 @@ def _searches(budget: Budget) -> bool:
     return budget.max_drop is not None or budget.min_sqnr is not None or budget == NO_BUDGET
 
 
-def _measured(job: Job, plan: Plan) -> FrontPoint:
+def _tried(job: Job, choice: Choice, plan: Plan) -> FrontPoint:
+    """The plan fitted, compared with the original and, where the prices are of this machine, timed."""
     with TemporaryDirectory(prefix=".front-", dir=job.folder) as scratch:
         found = convert(job, plan, Path(scratch) / "model.onnx")
-    return FrontPoint(measured(job, plan), found.fidelity)
+    return FrontPoint(measured(job, plan) if measurable(job, choice, plan) else plan, found.fidelity)

@@ -1,4 +1,4 @@
-"""The verbs that look at models and change none: analyze, verify, bench, cost, report."""
+"""The verbs that look at models and change none: analyze, verify, bench, cost, compare, report."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from pathlib import Path
 from convprof import (
     analysis,
     benchmarking,
+    comparing,
     costing,
     execution,
 )
 from convprof.data import open_data
 from convprof.execution import Sizes
 from convprof.files import read_record
+from convprof.pipeline import steps
 from convprof.pipeline.opening import ONE_THREAD, PLANNING, open_model
-from convprof.pipeline.steps import compare
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
+from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
 from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
 from convprof.reporting import render_planning, render_run
+from convprof.reporting.nodes import render_nodes
 from convprof.runtime import RunOptions
 
 _REPORT = "report.json"
+_NODES = "model-explorer"
 _LONGEST = 60.0
 """Seconds after which a ratio that is still not known well enough is left at that."""
 
@@ -59,7 +63,7 @@ def verify(
     loaded = execution.load(Path(model))
     batches = open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
     before = execution.settle(loaded, {}, {}, batches.shapes)
-    return compare(before, Path(model), Path(converted), batches, metric, options, progress)
+    return steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
 
 
 def bench(
@@ -121,12 +125,30 @@ def cost(
     return costing.cost(input_shape, kernel, filters, stride=stride, padding=padding, dilation=dilation, rank=rank)
 
 
-def report(run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120) -> str:
+def compare(first: str | Path, second: str | Path) -> RunComparison:
+    """What changed from one run of `optimize` to another: each is the run's folder, or a report.json.
+
+    Raises DataError where there is no run, and where the runs are of models that share no convolution.
+    """
+    runs = [read_record(_report_of(Path(place)), Run) for place in (first, second)]
+    return comparing.compare(runs[0], runs[1], (str(first), str(second)))
+
+
+def report(
+    run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120, figure: str = "macs"
+) -> str:
     """The run or the plan in `run_dir` as text in one of `convprof.reporting.PAGE_FORMATS`.
 
-    `color` and `width` are the terminal's. Raises DataError where there is neither.
+    As "model-explorer" a run becomes node data for that program: one of `convprof.reporting.nodes.NODE_FIGURES` for
+    every conv. `color` and `width` are the terminal's. Raises DataError where there is neither run nor plan.
     """
+    if output_format == _NODES:
+        return render_nodes(read_record(Path(run_dir) / _REPORT, Run), figure)
     planned = Path(run_dir) / PLANNING
     if planned.exists() and not (Path(run_dir) / _REPORT).exists():
         return render_planning(read_record(planned, Planning), output_format, color=color, width=width)
     return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)
+
+
+def _report_of(place: Path) -> Path:
+    return place if place.is_file() else place / _REPORT

@@ -37,11 +37,15 @@ def asks_for_time(budget: Budget) -> bool:
 
 
 def choices(job: Job, forms: Collection[str], budget: Budget, table: str | Path | None) -> tuple[Choice, Damage]:
-    """All that plans are chosen from; raises PlanError for a budget out of reach before the damage is found out."""
+    """All that plans are chosen from, be it nothing.
+
+    Raises PlanError for a budget that is out of reach of what is offered, before the damage is found out.
+    """
     prices = _prices(job, forms, table) if asks_for_time(budget) else None
     offers = planning.offered(job.convs, forms, prices)
     found = Choice(job.before, job.convs, offers, {}, prices, job.behind)
-    planning.require_reachable(found, budget)
+    if any(offers.by_layer.values()):
+        planning.require_reachable(found, budget)
     damage = _damage(job, offers)
     damages = {
         (each.name, each.form, each.rank): expected

@@ -162,9 +162,11 @@ def _unreachable(options: Sequence[Offer], limits: Sequence[_Limit]) -> PlanErro
             return PlanError(
                 limit.option,
                 f"the cheapest choice still takes {share:.3f} of the model's {limit.words}",
-                "ask for less, or allow more layers or forms",
+                "allow a larger share, or more layers or forms",
             )
-    return PlanError(" ".join(limit.option for limit in limits), "no choice meets all of them", "ask for less")
+    return PlanError(
+        " ".join(limit.option for limit in limits), "no choice meets all of them", "allow a larger share of one"
+    )
 
 
 def _decided(

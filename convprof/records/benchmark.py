@@ -91,3 +91,7 @@ class Benchmark(msgspec.Struct, frozen=True):
     twin: ModelTimes | None = None
     floor: Comparison | None = None
     gates: tuple[Gate, ...] = ()
+
+    def model(self, at: int) -> ModelTimes | None:
+        """The model at an index, which may come out of an edited file; None where there is no such model."""
+        return self.models[at] if 0 <= at < len(self.models) else None

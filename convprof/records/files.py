@@ -9,6 +9,7 @@ import msgspec
 from convprof.errors import DataError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
+from convprof.records.comparison import RunComparison
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
@@ -25,6 +26,7 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "fidelity": Fidelity,
     "benchmark": Benchmark,
     "run": Run,
+    "comparison": RunComparison,
 }
 
 

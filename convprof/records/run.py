@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from convprof.records.analysis import Analysis
-from convprof.records.benchmark import Benchmark, Comparison
+from convprof.records.benchmark import Benchmark, Comparison, ModelTimes
 from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
@@ -105,6 +105,20 @@ class Run(msgspec.Struct, frozen=True):
     notices: tuple[Remark, ...] = ()
     planning: Planning | None = None
     rival: Rival | None = None
+
+    def judged(self) -> Comparison | None:
+        """The comparison that the verdict speaks of, or else the first one."""
+        for each in self.benchmark.comparisons:
+            if each.speedup == self.verdict.speedup:
+                return each
+        return next(iter(self.benchmark.comparisons), None)
+
+    def compared(self) -> tuple[ModelTimes | None, ModelTimes | None]:
+        """The times of the two models that the verdict compares; None for what was not recorded."""
+        found = self.judged()
+        if found is None:
+            return None, None
+        return self.benchmark.model(found.baseline), self.benchmark.model(found.candidate)
 
 
 class Quantization(msgspec.Struct, frozen=True):

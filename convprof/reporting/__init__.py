@@ -15,6 +15,7 @@ import msgspec
 from convprof.errors import UsageError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
+from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
@@ -27,6 +28,7 @@ __all__ = [
     "PAGE_FORMATS",
     "render_analysis",
     "render_benchmark",
+    "render_comparison",
     "render_cost",
     "render_fidelity",
     "render_plan",
@@ -57,10 +59,10 @@ def render_run(run: Run, output_format: str, *, color: bool = False, width: int 
 
 
 def render_analysis(analysis: Analysis, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
-    """What a model holds and costs in one of FORMATS."""
+    """What a model holds and costs in one of PAGE_FORMATS."""
     from convprof.reporting.views import analysis as view
 
-    return _render(_Request(analysis, view.document, view.sheet, color, width), output_format, FORMATS)
+    return _render(_Request(analysis, view.document, view.sheet, color, width), output_format, PAGE_FORMATS)
 
 
 def render_cost(cost: Cost, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
@@ -98,6 +100,13 @@ def render_benchmark(benchmark: Benchmark, output_format: str, *, color: bool = 
     return _render(_Request(benchmark, view.document, view.sheet, color, width), output_format, FORMATS)
 
 
+def render_comparison(found: RunComparison, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
+    """What changed between two runs in one of FORMATS."""
+    from convprof.reporting.views import comparison as view
+
+    return _render(_Request(found, view.document, view.sheet, color, width), output_format, FORMATS)
+
+
 def _render(request: _Request[R], output_format: str, formats: Mapping[str, Callable[[_Request[R]], str]]) -> str:
     if output_format not in formats:
         raise UsageError("format", f"{output_format!r} is not known here", f"choose one of {', '.join(formats)}")
@@ -128,11 +137,10 @@ def _json(request: _Request[Any]) -> str:
     return files.encode(request.record)
 
 
-def _html(request: _Request[Run | Planning]) -> str:
+def _html(request: _Request[Any]) -> str:
     from convprof.reporting import page
 
-    record = request.record
-    return page.render_planning(record) if isinstance(record, Planning) else page.render(record)
+    return page.PAGES[type(request.record)](request.record)
 
 
 FORMATS: dict[str, Callable[[_Request[Any]], str]] = {

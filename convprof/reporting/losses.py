@@ -52,7 +52,8 @@ class Loss:
         """A loss with its unit."""
         if value is None:
             return wording.UNKNOWN
-        return f"{wording.fixed(value, 2) if self.unit else wording.significant(value)}{self.unit}"
+        words = f"{wording.fixed(value, 2) if self.unit else wording.significant(value)}{self.unit}"
+        return wording.amount(words, value)
 
 
 def loss_of(fidelities: Iterable[Fidelity], budget: Budget) -> Loss | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convprof.records.benchmark import Benchmark, Comparison, ModelTimes, Verdict
+from convprof.records.benchmark import Benchmark, Verdict
 from convprof.records.fidelity import Fidelity, MetricChange
 from convprof.records.run import Run
 from convprof.reporting import wording
@@ -34,37 +34,16 @@ def figures(run: Run) -> tuple[Figure, ...]:
     return (speed(run), quality(run.fidelity), macs(run), parameters(run))
 
 
-def comparison(run: Run) -> Comparison | None:
-    """The comparison that the verdict speaks of, or else the first one."""
-    for each in run.benchmark.comparisons:
-        if each.speedup == run.verdict.speedup:
-            return each
-    return next(iter(run.benchmark.comparisons), None)
-
-
-def compared(run: Run) -> tuple[ModelTimes | None, ModelTimes | None]:
-    """The times of the two models that the verdict compares; None for an index that no model has."""
-    found = comparison(run)
-    if found is None:
-        return None, None
-    return model(run.benchmark, found.baseline), model(run.benchmark, found.candidate)
-
-
-def model(benchmark: Benchmark, at: int) -> ModelTimes | None:
-    """The model at an index that may come out of an edited file."""
-    return benchmark.models[at] if 0 <= at < len(benchmark.models) else None
-
-
 def model_name(benchmark: Benchmark, at: int) -> str:
     """The path of a model, or its number where there is no such model."""
-    found = model(benchmark, at)
+    found = benchmark.model(at)
     return found.path if found else f"model {at}"
 
 
 def speed(run: Run) -> Figure:
     """How much faster, with the interval."""
-    found, (low, high) = comparison(run), run.verdict.interval
-    before, after = compared(run)
+    found, (low, high) = run.judged(), run.verdict.interval
+    before, after = run.compared()
     interval = wording.interval(wording.ratio(low), wording.ratio(high), found.level if found else None)
     medians = (
         f"median {wording.milliseconds(before.median_ms)} {wording.ARROW} {wording.milliseconds(after.median_ms)}"
@@ -88,7 +67,7 @@ def quality(fidelity: Fidelity | None) -> Figure:
             return Figure("Quality", agreement, "top-1 agreement with the original", (visible(output.name), *samples))
     for output in fidelity.outputs:
         if output.sqnr_db is not None:
-            noise = f"{wording.fixed(output.sqnr_db, 1)} dB"
+            noise = wording.decibels(output.sqnr_db)
             return Figure("Quality", noise, "signal to noise of the output", (visible(output.name), *samples))
     return Figure("Quality", "no metric", "outputs compared only", samples)
 

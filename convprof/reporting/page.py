@@ -1,12 +1,21 @@
-"""A run as one self-contained page: no script, no network, nothing from a model file that is read as markup."""
+"""A run, a plan or an analysis as one self-contained page: no network, no markup out of a model file, one script.
+
+The script sorts tables. The page allows it by its hash and no other, so that a name that gets through still runs
+nothing; without it the tables stay as they are.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from convprof.records.analysis import Analysis
 from convprof.records.fidelity import Fidelity
 from convprof.records.planning import Planning
 from convprof.records.run import Rival, Run
@@ -17,19 +26,29 @@ from convprof.reporting.charts.energy import energies
 from convprof.reporting.charts.errors import errors
 from convprof.reporting.charts.front import fronts
 from convprof.reporting.charts.scatter import Scatter
+from convprof.reporting.charts.shares import shares
 from convprof.reporting.charts.times import times
 from convprof.reporting.document import Table
 from convprof.reporting.escaping import visible
 from convprof.reporting.front import loss, points
 from convprof.reporting.layers import layers
 from convprof.reporting.outcome import Figure, figures, judgement
+from convprof.reporting.views import analysis as analysis_view
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
 from convprof.reporting.views import planning as planning_view
+from convprof.reporting.views import prospects as prospects_view
 from convprof.reporting.views import rival as rival_view
 from convprof.reporting.views import run as run_view
 
-_LABELS = {"Run": "The run", "Rivals": "The plan and its rivals"}
+_LABELS = {
+    "Run": "The run",
+    "Rivals": "The plan and its rivals",
+    "First": "What to convert first",
+    "Model": "The model",
+}
+
+_TEMPLATES = PackageLoader("convprof.reporting", "templates")
 
 
 @dataclass(frozen=True)
@@ -41,8 +60,19 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Script:
+    """The text of the page's only script, and the source expression that allows just this text."""
+
+    text: Markup
+    source: str
+
+
+@dataclass(frozen=True)
 class Head:
-    """The top of a page: the verdict, the figures to read from afar, what to mind."""
+    """The top of a page: the verdict, the figures to read from afar, what to mind.
+
+    Where nothing was judged, `judgement` is empty and `verdict` a sentence that sums up.
+    """
 
     title: str
     brand: str
@@ -134,8 +164,44 @@ def render_planning(planning: Planning) -> str:
     )
 
 
+def render_analysis(analysis: Analysis) -> str:
+    """The page of one model as HTML."""
+    return _page(
+        "analysis.html",
+        head=Head(
+            title=f"convprof analysis: {analysis.model.path}",
+            brand=f"convprof {analysis.convprof}, analysis",
+            model=analysis.model.path,
+            worth_it=False,
+            judgement="",
+            verdict=prospects_view.summary(analysis),
+            figures=prospects_view.figures(analysis),
+            sections=_sections("First", "Work", "Forms", "Kernels", "Layers", "Model"),
+            remarks=analysis_view.remarks(analysis),
+        ),
+        first=prospects_view.first(analysis),
+        reading=prospects_view.READING,
+        shares=shares(analysis),
+        forms=analysis_view.forms(analysis),
+        energies=energies(analysis),
+        layer_table=analysis_view.costs(analysis),
+        refused=tuple(conv for conv in analysis.convs if conv.reason),
+        model_facts=analysis_view.facts(analysis),
+        uncounted=analysis_view.uncounted(analysis),
+        sha256=analysis.model.sha256,
+        convention=wording.CONVENTION,
+    )
+
+
 def _page(template: str, **values: object) -> str:
-    return _environment().get_template(template).render(**values)
+    environment = _environment()
+    return environment.get_template(template).render(script=_script(environment), **values)
+
+
+def _script(environment: Environment) -> Script:
+    text, *_ = _TEMPLATES.get_source(environment, "sort.js")
+    digest = b64encode(sha256(text.encode()).digest()).decode()
+    return Script(Markup(text), f"sha256-{digest}")
 
 
 def _sections(*names: str) -> tuple[Section, ...]:
@@ -157,7 +223,7 @@ def _rivals(planning: Planning, fidelity: Fidelity | None = None, rival: Rival |
 
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("convprof.reporting", "templates"),
+        loader=_TEMPLATES,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
@@ -171,3 +237,6 @@ def _shown(value: object) -> object:
     if value is None:
         raise ValueError("the template prints a value that is not known")
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+PAGES: dict[type, Callable[[Any], str]] = {Run: render, Planning: render_planning, Analysis: render_analysis}

@@ -19,6 +19,21 @@ CONVENTION = (
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
+class Amount(str):
+    """Words that remember the number they tell, so that a table can be sorted by it."""
+
+    value: float
+
+
+def amount(words: str, value: float) -> str:
+    """`words`, and with them the number that they tell where it is finite."""
+    if not isfinite(value):
+        return words
+    told = Amount(words)
+    told.value = value
+    return told
+
+
 def significant(value: float | None, digits: int = 3) -> str:
     """`value` to so many significant digits, without an exponent between 0.00001 and the trillions."""
     if value is None:
@@ -26,12 +41,12 @@ def significant(value: float | None, digits: int = 3) -> str:
     if not isfinite(value):
         return "not finite"
     if value == 0:
-        return "0"
+        return amount("0", value)
     if abs(value) < 1e-5:
-        return signed_minus(f"{value:.{digits - 1}e}")
+        return amount(signed_minus(f"{value:.{digits - 1}e}"), value)
     # Rounding first: 0.9999 is 1.00 in three digits, not 1.000.
     rounded = float(f"{value:.{digits - 1}e}")
-    return fixed(rounded, max(0, digits - 1 - floor(log10(abs(rounded)))))
+    return amount(fixed(rounded, max(0, digits - 1 - floor(log10(abs(rounded))))), value)
 
 
 def round_number(value: float) -> str:
@@ -54,7 +69,7 @@ def fixed(value: float, decimals: int) -> str:
     if not isfinite(value):
         return "not finite"
     # z: what rounds to nothing has no sign.
-    return signed_minus(f"{value:z,.{decimals}f}")
+    return amount(signed_minus(f"{value:z,.{decimals}f}"), value)
 
 
 def signed_minus(text: str) -> str:
@@ -68,18 +83,18 @@ def quantity(value: float | None) -> str:
         return UNKNOWN
     for size, prefix in _PREFIXES:
         if abs(value) >= size * 0.9995:
-            return f"{significant(value / size)} {prefix}"
+            return amount(f"{significant(value / size)} {prefix}", value)
     return fixed(value, 0)
 
 
 def count(value: int | None) -> str:
     """A count in full."""
-    return UNKNOWN if value is None else signed_minus(f"{value:,}")
+    return UNKNOWN if value is None else amount(signed_minus(f"{value:,}"), value)
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
     """A share as a percentage."""
-    return UNKNOWN if share is None else f"{fixed(100 * share, decimals)} %"
+    return UNKNOWN if share is None else amount(f"{fixed(100 * share, decimals)} %", share)
 
 
 def change(before: float | None, after: float | None) -> str:
@@ -87,35 +102,40 @@ def change(before: float | None, after: float | None) -> str:
     if before is None or after is None or before == 0:
         return UNKNOWN
     share = after / before - 1
-    return f"{'+' if share > 0 else ''}{percent(share)}"
+    return amount(f"{'+' if share > 0 else ''}{percent(share)}", share)
 
 
 def plus(value: float, decimals: int) -> str:
     """A difference with its sign."""
-    return f"{'+' if value > 0 else ''}{fixed(value, decimals)}"
+    return amount(f"{'+' if value > 0 else ''}{fixed(value, decimals)}", value)
 
 
 def ratio(value: float | None, decimals: int = 2) -> str:
     """A factor, as in 1.84x."""
-    return UNKNOWN if value is None else f"{fixed(value, decimals)}{TIMES}"
+    return UNKNOWN if value is None else amount(f"{fixed(value, decimals)}{TIMES}", value)
+
+
+def decibels(value: float | None) -> str:
+    """A ratio in dB."""
+    return UNKNOWN if value is None else amount(f"{fixed(value, 1)} dB", value)
 
 
 def milliseconds(value: float | None) -> str:
     """A time in ms."""
-    return UNKNOWN if value is None else f"{significant(value)} ms"
+    return UNKNOWN if value is None else amount(f"{significant(value)} ms", value)
 
 
 def mebibytes(value: int | None) -> str:
     """Memory in MiB."""
-    return UNKNOWN if value is None else f"{significant(value / (1 << 20))} MiB"
+    return UNKNOWN if value is None else amount(f"{significant(value / (1 << 20))} MiB", value)
 
 
 def seconds(value: float) -> str:
     """A duration that people wait for."""
     if value < 60:
-        return f"{significant(value, 2)} s"
+        return amount(f"{significant(value, 2)} s", value)
     minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return amount(f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min", value)
 
 
 def shape(sizes: Sequence[int | None] | None) -> str:

@@ -118,7 +118,7 @@ def test_the_plan_of_a_run_can_be_edited_and_used(run_dir: Path, tmp_path: Path,
     assert "features.0.conv" in names
 
 
-@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+@pytest.mark.parametrize("form", ["table", "html", "json", "csv", "markdown"])
 def test_analyze_in_every_format(tmp_path: Path, capsys: Capture, form: str) -> None:
     model = small_model(tmp_path)
     shown = convprof(capsys, "analyze", model, "--format", form)
@@ -456,7 +456,9 @@ def test_without_a_command_help_is_shown(capsys: Capture) -> None:
     assert convprof(capsys, "--help").code == 0
 
 
-@pytest.mark.parametrize("command", ["analyze", "optimize", "rewrite", "verify", "bench", "report", "cost", "schema"])
+@pytest.mark.parametrize(
+    "command", ["analyze", "optimize", "rewrite", "verify", "bench", "report", "compare", "cost", "schema"]
+)
 def test_every_command_has_help_with_examples(capsys: Capture, command: str) -> None:
     shown = convprof(capsys, command, "--help")
     assert shown.code == 0

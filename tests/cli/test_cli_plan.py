@@ -173,8 +173,11 @@ def slow(planned: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_where_nothing_is_faster_no_plan_is_worth_it(inputs: Path, slow: Path, tmp_path: Path, capsys: Capture) -> None:
-    result = convprof(capsys, *_plan(inputs, tmp_path / "run"), "--latency-table", slow, "--format", "json")
+@pytest.mark.parametrize("budget", [[], ["--target-latency", "0.5"]])
+def test_where_nothing_is_faster_no_plan_is_worth_it(
+    inputs: Path, slow: Path, tmp_path: Path, capsys: Capture, budget: list[str]
+) -> None:
+    result = convprof(capsys, *_plan(inputs, tmp_path / "run"), "--latency-table", slow, *budget, "--format", "json")
     assert result.code == 1, result.err
     assert "no conv has a candidate that is measurably faster" in result.err
     found = json.loads(result.out)

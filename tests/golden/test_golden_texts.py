@@ -61,7 +61,7 @@ def shown(path: Path) -> str:
     del proto.graph.initializer[:]
     for entry in proto.metadata_props:
         note = json.loads(entry.value)
-        entry.value = json.dumps({**note, "version": "...", "source_sha256": "..."})
+        entry.value = json.dumps({**note, "version": "...", "source_sha256": "...", "figures": "..."})
     return "\n".join([onnx.printer.to_text(proto), "", "initialisers:", *weights, ""])
 
 

@@ -80,6 +80,8 @@ def test_every_form_in_every_emission(tmp_path: Path, form: str, emission: Emiss
     note = json.loads(properties["convprof"])
     assert note["layers"] == [[layer.name, form, list(layer.rank), emission] for layer in plan.layers]
     assert note["source_sha256"] == model.file.sha256
+    assert [figure[0] for figure in note["figures"]] == [layer.name for layer in plan.layers]
+    assert all(0 < after <= before for _, before, after, _ in note["figures"])
     assert {tensor.name for tensor in written.graph.initializer}.isdisjoint({"w1", "w2", "w3"})
     assert_sorted(written)
     assert result.file.path == str(tmp_path / "out.onnx")

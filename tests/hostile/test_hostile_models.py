@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "analyze": ["analyze", "model.onnx"],
     "json": ["analyze", "model.onnx", "--format", "json"],
+    "page": ["analyze", "model.onnx", "--format", "html"],
     "rewrite": ["rewrite", "model.onnx", "-o", "out/new.onnx", "--form", "depthwise-pointwise", "--rank", "1"],
     "optimize": ["optimize", "model.onnx", "--target-macs", "0.9", "--iterations", "2", "-o", "out"],
     "plan": ["plan", "model.onnx", "--target-latency", "0.9", "--form", "depthwise-pointwise", "-o", "out"],

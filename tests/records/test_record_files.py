@@ -11,6 +11,14 @@ from convprof.errors import DataError
 from convprof.files import read_record
 from convprof.records.analysis import Analysis, ConvReport, FormOption, ModelFile, TensorSpec, Totals, Uncounted
 from convprof.records.benchmark import Benchmark, Comparison, Environment, Gate, ModelTimes, ProcessRounds
+from convprof.records.comparison import (
+    Decision,
+    Difference,
+    LayerDifference,
+    RunComparison,
+    RunFigures,
+    StagePair,
+)
 from convprof.records.convs import ConvSite, ConvSpec, pointwise
 from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.records.files import FORMATS, decode, encode, schema
@@ -75,16 +83,16 @@ _FIDELITY = Fidelity(
     (_REMARK,),
 )
 _TIMES = ModelTimes("a.onnx", "00", (1.0, 1.5), 1.25, 0.25, {"50": 1.25}, 3.0, 2.0, 1 << 40, {"conv": 0.5}, (4.0,))
-_COMPARISON = Comparison(0, 1, 2.0, (1.5, 2.5), 0.95, "faster")
+_VERSUS = Comparison(0, 1, 2.0, (1.5, 2.5), 0.95, "faster")
 _BENCHMARK = Benchmark(
     "convprof.benchmark/1",
     (_TIMES,),
-    (_COMPARISON,),
+    (_VERSUS,),
     Environment("cpu", 2, 1, ("CPUExecutionProvider",), "1.23", "linux", "3.11", "2.0", "0.1"),
     (_REMARK,),
     (ProcessRounds(1), ProcessRounds(1, 2)),
     _TIMES,
-    _COMPARISON,
+    _VERSUS,
     (Gate("fail-if-slower-than", 1, 1.0, 2.0, (1.5, 2.5), "passed"),),
 )
 _TIMING = Timing(1.0, 0.1, 3)
@@ -129,6 +137,23 @@ _RUN = Run(
     _PLANNING,
     Rival("dense int8", "int8.onnx", 256, 25, 100, 60, _FIDELITY, *_BENCHMARK.comparisons * 2),
 )
+_FIGURES = RunFigures(
+    *("a", "0.1", "convprof optimize", "00", True, 2.0, (1.5, 2.5), 0.95, (2.0, 1.0)),
+    *(64, _FIDELITY.metric, 100, 50, 2, 1.5),
+)
+_COMPARISON = RunComparison(
+    "convprof.comparison/1",
+    "0.1",
+    _FIGURES,
+    _FIGURES,
+    (Difference("cpu", "one", "two"),),
+    False,
+    "overlap",
+    (LayerDifference("conv", Decision(_PLAN.layers[0]), None),),
+    (LayerDifference("other", Decision(reason=_REMARK), Decision()),),
+    (StagePair("fit", 1.5, None),),
+    (_REMARK,),
+)
 _EXAMPLES: dict[str, msgspec.Struct] = {
     "analysis": _ANALYSIS,
     "plan": _PLAN,
@@ -137,6 +162,7 @@ _EXAMPLES: dict[str, msgspec.Struct] = {
     "fidelity": _FIDELITY,
     "benchmark": _BENCHMARK,
     "run": _RUN,
+    "comparison": _COMPARISON,
 }
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,

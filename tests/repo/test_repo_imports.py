@@ -74,7 +74,10 @@ def test_the_runtime_is_imported_with_its_telemetry_off(given: str | None, wante
 
 
 def test_public_names() -> None:
-    verbs = ["analyze", "bench", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite", "verify"]
+    verbs = [
+        *("analyze", "bench", "compare", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite"),
+        "verify",
+    ]
     assert sorted(convprof.__all__) == sorted(["Budget", "ConvprofError", "__version__", *verbs])
     for name in convprof.__all__:
         assert getattr(convprof, name).__doc__

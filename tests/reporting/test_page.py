@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import example_run
@@ -8,8 +11,10 @@ import hostile
 import msgspec
 import pytest
 
+from convprof.records.analysis import FormOption
 from convprof.records.run import Run
-from convprof.reporting import render_run
+from convprof.reporting import render_analysis, render_run
+from convprof.reporting.candidates import candidates
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 TAGS = set(
@@ -17,7 +22,7 @@ TAGS = set(
         r"\w+",
         """
         html head meta title style body header main section nav figure figcaption div p span strong em ul li dl dt dd
-        h1 h2 h3 a code bdi pre table thead tbody tr th td details summary svg rect line circle
+        h1 h2 h3 a code bdi pre table thead tbody tr th td details summary svg rect line circle script
         """,
     )
 )
@@ -57,11 +62,20 @@ class Page(HTMLParser):
 
 
 RUNS = {"example": example_run.run, "bare": example_run.bare_run, "hostile": hostile.run}
+RENDERED: dict[str, Callable[[Run], str]] = {
+    "run": lambda run: render_run(run, "html"),
+    "analysis": lambda run: render_analysis(run.analysis, "html"),
+}
+
+
+@pytest.fixture(params=RENDERED)
+def render(request: pytest.FixtureRequest) -> Callable[[Run], str]:
+    return RENDERED[request.param]
 
 
 @pytest.fixture(params=RUNS)
-def page(request: pytest.FixtureRequest) -> str:
-    return render_run(RUNS[request.param](), "html")
+def page(request: pytest.FixtureRequest, render: Callable[[Run], str]) -> str:
+    return render(RUNS[request.param]())
 
 
 def test_page_is_well_formed_and_self_contained(page: str) -> None:
@@ -75,12 +89,23 @@ def test_page_is_well_formed_and_self_contained(page: str) -> None:
     assert "@import" not in page
 
 
-def test_page_forbids_script_and_network(page: str) -> None:
-    contents = [value or "" for name, value in Page(page).attributes if name == "content"]
-    policy = next(value for value in contents if "default-src" in value)
-    assert "default-src 'none'" in policy
-    assert "script-src" not in policy
-    assert "<script" not in page.lower()
+def pinned_script(page: str) -> str:
+    """The page's only script, which is the only one that its policy allows."""
+    assert page.lower().count("<script") == 1
+    script = page[page.index("<script>") + len("<script>") : page.index("</script>")]
+    (policy,) = [value for name, value in Page(page).attributes if name == "content" and "default-src" in (value or "")]
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return script
+
+
+def test_page_forbids_all_script_but_its_own_and_network(page: str) -> None:
+    script = pinned_script(page)
+    for word in ("fetch", "XMLHttpRequest", "import", "eval", "innerHTML", "http", "localStorage", "document.write"):
+        assert word not in script
 
 
 def test_no_none_nan_or_infinity_is_printed(page: str) -> None:
@@ -88,8 +113,8 @@ def test_no_none_nan_or_infinity_is_printed(page: str) -> None:
     assert not words & {"None", "nan", "NaN", "inf"}
 
 
-def test_hostile_names_are_shown_and_do_nothing() -> None:
-    page = render_run(hostile.run(), "html")
+def test_hostile_names_are_shown_and_do_nothing(render: Callable[[Run], str]) -> None:
+    page = render(hostile.run())
     assert "&lt;script&gt;alert(1)" in page
     assert "{{7*7}}" in page
     assert "49" not in {text.strip() for text in Page(page).texts}
@@ -135,7 +160,8 @@ def empty_run() -> Run:
     """A run of a model without any convolution."""
     replace = msgspec.structs.replace
     bare = example_run.bare_run()
-    analysis = replace(bare.analysis, convs=(), inputs=())
+    totals = replace(bare.analysis.totals, convs=0, eligible_convs=0)
+    analysis = replace(bare.analysis, convs=(), inputs=(), totals=totals)
     benchmark = replace(bare.benchmark, models=())
     return replace(bare, analysis=analysis, plan=replace(bare.plan, layers=()), layers=(), fits=(), benchmark=benchmark)
 
@@ -151,3 +177,40 @@ def test_comparison_of_models_that_are_not_there() -> None:
     comparisons = tuple(replace(each, baseline=7, candidate=-3) for each in run.benchmark.comparisons)
     page = render_run(replace(run, benchmark=replace(run.benchmark, comparisons=comparisons)), "html")
     assert "medians not recorded" in page
+
+
+def test_page_of_a_model_says_where_to_begin() -> None:
+    analysis = example_run.analysis()
+    page = render_analysis(analysis, "html")
+    best = candidates(analysis)[0]
+    head = page[: page.index("<main>")]
+    for words in ("10 of 12 convolutions can be replaced", "88.7 %", f"Begin with {best.name}."):
+        assert words in head
+    assert page.index('id="first"') < page.index("Share of the work by layer") < page.index("Forms on offer")
+    for conv in analysis.convs:
+        assert conv.reason is None or conv.reason.text in page
+    assert 'class="verdict no"' not in page
+
+
+def test_page_of_a_model_that_says_little() -> None:
+    page = render_analysis(example_run.bare_run().analysis, "html")
+    for words in ("No conv has a replacement", "work of no layer could be counted", "No kernel energies"):
+        assert words in page
+    assert "The model has no convolutions." in render_analysis(empty_run().analysis, "html")
+
+
+def test_candidates_need_a_kernel_with_structure() -> None:
+    analysis = example_run.analysis()
+    found = candidates(analysis)
+    assert [each.promise for each in found] == sorted((each.promise for each in found), reverse=True)
+    assert {each.name for each in found} == {conv.name for conv in analysis.eligible()}
+    assert all(0 < each.saved < each.share for each in found)
+
+    def structureless(option: FormOption) -> FormOption:
+        return msgspec.structs.replace(option, energy=option.energy_random)
+
+    convs = tuple(
+        msgspec.structs.replace(conv, forms=tuple(structureless(each) for each in conv.forms))
+        for conv in analysis.convs
+    )
+    assert candidates(msgspec.structs.replace(analysis, convs=convs)) == ()

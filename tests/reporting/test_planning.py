@@ -12,7 +12,7 @@ import msgspec
 import pandas
 import pytest
 from test_formats import Tags, cells
-from test_page import TAGS, Page
+from test_page import TAGS, Page, pinned_script
 
 from convprof.errors import UsageError
 from convprof.records import files
@@ -56,7 +56,7 @@ def test_page_is_self_contained_and_safe(make: Maker) -> None:
     assert not names & {"src", "srcset", "action", "background", "poster", "xlink:href"}
     anchors = {value for name, value in parsed.attributes if name == "id"}
     assert {(value or "").removeprefix("#") for name, value in parsed.attributes if name == "href"} <= anchors
-    assert any((value or "").startswith("default-src 'none'") for name, value in parsed.attributes if name == "content")
+    assert pinned_script(page)
     words = {word.strip(".,;:()%") for text in parsed.texts for word in text.split()}
     assert not words & {"None", "nan", "NaN", "inf"}
 
@@ -142,7 +142,7 @@ def test_markdown_holds_no_markup_from_names() -> None:
 def test_hostile_names_are_shown_on_the_page() -> None:
     page = render_planning(example_planning.spoiled(), "html")
     assert "&lt;script&gt;alert(1)" in page
-    assert "<script" not in page.lower()
+    assert pinned_script(page)
     assert all(character.isprintable() or character == "\n" for character in page)
 
 

@@ -16,15 +16,15 @@ def document(analysis: Analysis) -> Document:
     """Cost first, then what could replace what, then what was left alone and why."""
     return Document(
         title=f"Analysis of {visible(analysis.model.path)}",
-        facts=_facts(analysis),
+        facts=facts(analysis),
         tables=filled(
-            (_costs(analysis), _replacements(analysis), _forms(analysis), _refusals(analysis), _uncounted(analysis))
+            (costs(analysis), _replacements(analysis), forms(analysis), _refusals(analysis), uncounted(analysis))
         ),
         notes=(
             wording.CONVENTION,
             "Energy is the share of a kernel's squared norm that a rank keeps; in brackets what random kernels of that "
             "shape would keep. Every form at every rank: the json and csv formats.",
-            *(f"{remark.code}: {remark.text}" for remark in analysis.notices),
+            *remarks(analysis),
         ),
     )
 
@@ -81,11 +81,22 @@ def _shape_cell(shape: tuple[int, ...] | None) -> str | None:
     return None if shape is None else wording.shape(shape)
 
 
-def _facts(analysis: Analysis) -> tuple[Fact, ...]:
+def remarks(analysis: Analysis) -> tuple[str, ...]:
+    """What to mind."""
+    return tuple(f"{remark.code}: {remark.text}" for remark in analysis.notices)
+
+
+def eligible_share(analysis: Analysis) -> str:
+    """The share of the MACs that some form can replace."""
+    totals = analysis.totals
+    return wording.percent(totals.eligible_macs / totals.macs) if totals.macs else wording.UNKNOWN
+
+
+def facts(analysis: Analysis) -> tuple[Fact, ...]:
+    """Inputs and totals."""
     totals = analysis.totals
     inputs = ", ".join(f"{each.name} {each.dtype} {wording.shape(each.shape)}" for each in analysis.inputs)
     formula = (Fact("MACs as a formula", totals.macs_formula),) if totals.macs_formula else ()
-    eligible = wording.percent(totals.eligible_macs / totals.macs) if totals.macs else wording.UNKNOWN
     return (
         Fact("Inputs", inputs or "none"),
         Fact(
@@ -94,11 +105,15 @@ def _facts(analysis: Analysis) -> tuple[Fact, ...]:
         ),
         *formula,
         Fact("Parameters", wording.count(totals.parameters)),
-        Fact("Replaceable", f"{totals.eligible_convs} of {totals.convs} convolutions, {eligible} of all MACs"),
+        Fact(
+            "Replaceable",
+            f"{totals.eligible_convs} of {totals.convs} convolutions, {eligible_share(analysis)} of all MACs",
+        ),
     )
 
 
-def _costs(analysis: Analysis) -> Table:
+def costs(analysis: Analysis) -> Table:
+    """One row a conv: geometry, MACs, parameters."""
     return Table(
         "Convolutions",
         (
@@ -162,7 +177,7 @@ def _energy(option: FormOption) -> str:
     return kept if option.energy_random is None else f"{kept} ({wording.fixed(100 * option.energy_random, 0)})"
 
 
-def _forms(analysis: Analysis) -> Table:
+def forms(analysis: Analysis) -> Table:
     """Each form at its cheapest and at its richest option in every conv that it fits."""
     names = dict.fromkeys(option.form for conv in analysis.convs for option in conv.forms)
     return Table(
@@ -199,7 +214,7 @@ def _median_energy(options: list[FormOption]) -> str:
     if not kept:
         return wording.UNKNOWN
     beside = f" ({wording.fixed(100 * median(random), 0)})" if random else ""
-    return f"{wording.fixed(100 * median(kept), 0)}{beside}"
+    return wording.amount(f"{wording.fixed(100 * median(kept), 0)}{beside}", median(kept))
 
 
 def _refusals(analysis: Analysis) -> Table:
@@ -216,7 +231,8 @@ def _refusals(analysis: Analysis) -> Table:
     )
 
 
-def _uncounted(analysis: Analysis) -> Table:
+def uncounted(analysis: Analysis) -> Table:
+    """Operators whose work is in no total."""
     return Table(
         "Operators whose work is not counted",
         (Column("operator", "name"), Column("domain", "name"), Column("nodes")),

@@ -64,7 +64,7 @@ def _output(each: OutputFidelity) -> tuple[str, ...]:
         each.name,
         wording.significant(each.max_abs),
         wording.significant(each.relative_l2),
-        wording.UNKNOWN if each.sqnr_db is None else f"{wording.fixed(each.sqnr_db, 1)} dB",
+        wording.decibels(each.sqnr_db),
         wording.percent(each.top1_agreement),
         wording.yes_no(each.finite),
     )

@@ -255,7 +255,7 @@ def _row(point: Point, told: Loss | None, *, timed: bool) -> tuple[str, ...]:
     named = f"{point.label} (chosen)" if point.chosen and point.label.isdigit() else point.label
     return (
         named,
-        f"{sum(not layer.stays_dense for layer in point.plan.layers):,}",
+        wording.count(sum(not layer.stays_dense for layer in point.plan.layers)),
         wording.percent(point.predicted),
         *((_measured(point.measured),) if timed else ()),
         _cost(expected.macs, point.macs_share),
@@ -269,7 +269,7 @@ def _measured(found: Measured | None) -> str:
     if found is None:
         return wording.UNKNOWN
     low, high = (wording.percent(each) for each in found.interval)
-    return f"{wording.percent(found.latency)} ({low} to {high})"
+    return wording.amount(f"{wording.percent(found.latency)} ({low} to {high})", found.latency)
 
 
 def _cost(value: int | None, part: float | None) -> str:
@@ -280,7 +280,7 @@ def _check(each: ProbePrice, overhead: float) -> tuple[str, ...]:
     apart = _apart(each, overhead)
     return (
         each.label,
-        f"{each.nodes:,}",
+        wording.count(each.nodes),
         wording.milliseconds(each.layers),
         wording.milliseconds(each.rest),
         wording.milliseconds(each.unmapped),
@@ -297,4 +297,4 @@ def _apart(each: ProbePrice, overhead: float) -> float | None:
 
 
 def _signed(share: float) -> str:
-    return f"{wording.plus(100 * share, 1)} %"
+    return wording.amount(f"{wording.plus(100 * share, 1)} %", share)

@@ -8,7 +8,7 @@ from convprof.records.run import Rival, Run
 from convprof.reporting import wording
 from convprof.reporting.document import Column, Table
 from convprof.reporting.front import Reference
-from convprof.reporting.outcome import comparison, metric_words, quality
+from convprof.reporting.outcome import metric_words, quality
 
 
 def table(run: Run) -> Table:
@@ -32,7 +32,7 @@ def _rows(run: Run, found: Rival) -> tuple[tuple[str, ...], ...]:
     before = metric_words(metric).before if metric else wording.UNKNOWN
     return (
         ("as it is", wording.ratio(1.0), before, _size(found.bytes_original)),
-        ("converted", _speed(comparison(run)), _quality(run.fidelity), _size(found.bytes_converted)),
+        ("converted", _speed(run.judged()), _quality(run.fidelity), _size(found.bytes_converted)),
         (found.name, _speed(found.against_original), _quality(found.fidelity), _size(found.bytes)),
     )
 
@@ -54,8 +54,9 @@ def _speed(found: Comparison | None) -> str:
     if found is None:
         return wording.UNKNOWN
     low, high = found.interval
-    return f"{wording.ratio(found.speedup)} ({wording.ratio(low)} to {wording.ratio(high)})"
+    words = f"{wording.ratio(found.speedup)} ({wording.ratio(low)} to {wording.ratio(high)})"
+    return wording.amount(words, found.speedup)
 
 
 def _size(stored: int) -> str:
-    return f"{wording.quantity(stored)}B"
+    return wording.amount(f"{wording.quantity(stored)}B", stored)

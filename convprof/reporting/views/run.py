@@ -11,7 +11,7 @@ from convprof.reporting.document import Column, Document, Fact, Sheet, Table, fi
 from convprof.reporting.escaping import visible
 from convprof.reporting.expectation import origin
 from convprof.reporting.layers import Layer, layers
-from convprof.reporting.outcome import compared, figures, judgement, metric_words
+from convprof.reporting.outcome import figures, judgement, metric_words
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
 from convprof.reporting.views import plan as plan_view
@@ -199,7 +199,7 @@ def _became(each: Layer) -> str:
 
 
 def _before_after(run: Run) -> Table:
-    before, after = compared(run)
+    before, after = run.compared()
     times = [wording.milliseconds(each.median_ms if each else None) for each in (before, after)]
     speed, quality, *_ = figures(run)
     dense, light = run.analysis.totals, run.analysis_after.totals
