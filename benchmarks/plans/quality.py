@@ -184,7 +184,8 @@ def _promising(choice: Choice, rows: Mapping[tuple[str, str], Rungs | None], sha
             each.gentlest(lambda layers: predicted_ms(prices, layers) <= most) if each and kind == _SINGLE else None
         )
         if layers:
-            harm[form] = sum(choice.damages[layer.name, layer.form, layer.rank] for layer in layers)
+            replaced = [layer for layer in layers if not layer.stays_dense]
+        harm[form] = sum(choice.damages[layer.name, layer.form, layer.rank] for layer in replaced)
     return {_USUAL, *sorted(harm, key=lambda form: harm[form])[:_FEW_FORMS]}
 
 
