@@ -185,7 +185,7 @@ def _promising(choice: Choice, rows: Mapping[tuple[str, str], Rungs | None], sha
         )
         if layers:
             replaced = [layer for layer in layers if not layer.stays_dense]
-        harm[form] = sum(choice.damages[layer.name, layer.form, layer.rank] for layer in replaced)
+            harm[form] = sum(choice.damages[layer.name, layer.form, layer.rank] for layer in replaced)
     return {_USUAL, *sorted(harm, key=lambda form: harm[form])[:_FEW_FORMS]}
 
 
