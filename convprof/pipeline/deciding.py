@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
 from convprof import fitting, planning, rewriting
 from convprof._version import __version__
 from convprof.fitting import KeptLayers
-from convprof.pipeline.job import Conversion, Job, convert
+from convprof.pipeline.job import Conversion, Job, convert, tried
 from convprof.pipeline.proposing import accepted, measurable, measured
 from convprof.pipeline.searching import search
 from convprof.planning import Choice
@@ -89,9 +88,9 @@ def with_front(job: Job, choice: Choice, decision: Decision, measure: bool) -> D
     )
     points = [FrontPoint(plan) for plan in planning.sweep(choice, costs, _SWEEP)]
     if measure:
-        points = [_tried(job, choice, point.plan) for point in points]
-    tried = {point.plan.layers: point for point in decision.front if point.fidelity is not None}
-    return replace(decision, front=tuple(tried.get(point.plan.layers, point) for point in points))
+        points = [_measured(job, choice, point.plan) for point in points]
+    known = {point.plan.layers: point for point in decision.front if point.fidelity is not None}
+    return replace(decision, front=tuple(known.get(point.plan.layers, point) for point in points))
 
 
 def planning_record(decision: Decision, choice: Choice, measure: Measure, command: str) -> Planning:
@@ -123,8 +122,7 @@ def _searches(budget: Budget) -> bool:
     return budget.max_drop is not None or budget.min_sqnr is not None or budget == NO_BUDGET
 
 
-def _tried(job: Job, choice: Choice, plan: Plan) -> FrontPoint:
+def _measured(job: Job, choice: Choice, plan: Plan) -> FrontPoint:
     """The plan fitted, compared with the original and, where the prices are of this machine, timed."""
-    with TemporaryDirectory(prefix=".front-", dir=job.folder) as scratch:
-        found = convert(job, plan, Path(scratch) / "model.onnx")
-    return FrontPoint(measured(job, plan) if measurable(job, choice, plan) else plan, found.fidelity)
+    timed = measured(job, plan) if measurable(job, choice, plan) else plan
+    return FrontPoint(timed, tried(job, plan).fidelity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from convprof import execution, rewriting
 from convprof.data import Batches
@@ -67,6 +68,12 @@ class Conversion:
     fitted: tuple[FittedConv, ...]
     written: Model
     fidelity: Fidelity | None
+
+
+def tried(job: Job, plan: Plan) -> Conversion:
+    """The plan carried out to see what it comes to; the file of its model is not kept."""
+    with TemporaryDirectory(prefix=".try-", dir=job.folder) as scratch:
+        return convert(job, plan, Path(scratch) / "model.onnx")
 
 
 def convert(job: Job, plan: Plan, path: Path, kept: KeptLayers | None = None) -> Conversion:

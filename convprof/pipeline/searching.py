@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from convprof import judgement, planning
 from convprof.errors import PlanError
-from convprof.pipeline.job import Conversion, Job, convert
+from convprof.pipeline.job import Conversion, Job, tried
 from convprof.planning import Choice
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Budget, Plan
@@ -44,18 +42,13 @@ def search(job: Job, choice: Choice, budget: Budget) -> Search:
     rounds: list[Round] = []
     while bad - good > 1:
         at = (good + bad) // 2
-        tries[at] = _tried(job, plans[at])
+        tries[at] = tried(job, plans[at])
         budget, loss, accepted = judgement.within(_fidelity(tries[at]), budget)
         rounds.append(_round(plans[at], loss, accepted))
         good, bad = (at, bad) if accepted else (good, at)
     best = tries.get(good if good >= 0 else 0)
     front = tuple(FrontPoint(plan, tries[at].fidelity if at in tries else None) for at, plan in enumerate(plans))
     return Search(best, good >= 0, budget, tuple(rounds), front)
-
-
-def _tried(job: Job, plan: Plan) -> Conversion:
-    with TemporaryDirectory(prefix=".try-", dir=job.folder) as scratch:
-        return convert(job, plan, Path(scratch) / "model.onnx")
 
 
 def _fidelity(found: Conversion) -> Fidelity:

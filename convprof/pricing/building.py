@@ -21,7 +21,7 @@ from convprof.graph import (
     replace_conv,
     save_disguised,
 )
-from convprof.pricing.variants import Variant, variants
+from convprof.pricing.variants import variants
 from convprof.records.analysis import Analysis, ConvReport
 from convprof.records.convs import ConvSite
 from convprof.records.factors import Arrangement, Factors
@@ -50,7 +50,7 @@ def build(
     made: list[Probe] = []
     for number, variant in enumerate(chosen):
         path = folder / f"{number}.onnx"
-        probe = _replaced(folded, variant, sites) if variant.layers else model
+        probe = _replaced(folded, variant.layers, sites) if variant.layers else model
         save_disguised(probe, path, pool)
         made.append(Probe(variant.label, path.name, variant.layers, layer_owners(probe, layers)))
     files = (*(folder / probe.file for probe in made), *pool.write(folder))
@@ -66,16 +66,16 @@ def stand_in(model: Model, layers: Sequence[PlannedLayer], folder: Path) -> Path
     folded, pool = fold_batch_norm(model, names), Pool()
     sites = {conv.name: conv.known_site for conv in find_convs(folded) if conv.name in names}
     path = folder / "model.onnx"
-    save_disguised(_replaced(folded, Variant("", tuple(layers)), sites), path, pool)
+    save_disguised(_replaced(folded, layers, sites), path, pool)
     pool.write(folder)
     return path
 
 
-def _replaced(folded: Model, variant: Variant, sites: Mapping[str, ConvSite]) -> Model:
-    """A copy of the model with the variant's candidates in it."""
+def _replaced(folded: Model, layers: Sequence[PlannedLayer], sites: Mapping[str, ConvSite]) -> Model:
+    """A copy of the model with `layers` in it."""
     result = replace(folded, program=folded.program.clone())
     names, convs = Names(result.program), {conv.name: conv for conv in find_convs(result)}
-    for layer in variant.layers:
+    for layer in layers:
         replace_conv(convs[layer.name], _arrangement(convs[layer.name], layer, sites[layer.name]), names)
     return result
 
