@@ -80,8 +80,8 @@ def run(arguments: Sequence[str]) -> int:
         return DONE
     except (KeyboardInterrupt, click.Abort) as error:
         click.echo(f"convprof: {one_line('; '.join(['interrupted', *_notes(error)]))}", err=True)
-        # Where Ctrl-C met Python inside exec(), as when a dataclass is made, Python remembers it and at its very end kills
-        # itself by the signal, although it was answered here. The next exec() makes it forget.
+        # Where Ctrl-C met Python inside exec(), as when a dataclass is made, Python kills itself by the signal at the
+        # very end, although it was answered here. The next exec() makes it forget.
         exec("")
         return INTERRUPTED
     except BrokenPipeError:
