@@ -23,10 +23,24 @@ if TYPE_CHECKING:
     from convprof.pipeline import quantize as quantize
     from convprof.pipeline import report as report
     from convprof.pipeline import rewrite as rewrite
+    from convprof.pipeline import tune as tune
     from convprof.pipeline import verify as verify
     from convprof.records.plan import Budget as Budget
 
-_VERBS = ("analyze", "bench", "compare", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite", "verify")
+_VERBS = (
+    "analyze",
+    "bench",
+    "compare",
+    "cost",
+    "optimize",
+    "plan",
+    "probe",
+    "quantize",
+    "report",
+    "rewrite",
+    "tune",
+    "verify",
+)
 
 __all__ = ["Budget", "ConvprofError", "__version__", *_VERBS]
 

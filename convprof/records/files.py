@@ -15,6 +15,7 @@ from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.prices import LatencyTable
 from convprof.records.run import Run
+from convprof.records.tuning import Tuning
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "benchmark": Benchmark,
     "run": Run,
     "comparison": RunComparison,
+    "tuning": Tuning,
 }
 
 

@@ -12,6 +12,7 @@ from convprof.torch.ops import (
     activation,
     arithmetic,
     arranging,
+    composed,
     convolution,
     indexing,
     matrices,
@@ -180,4 +181,7 @@ _ONNX: Mapping[str, Op] = {
     "Dropout": Op(arithmetic.dropout, known=(1, 2)),
 }
 
-OPS: Mapping[tuple[str, str], Op] = {("", name): op for name, op in _ONNX.items()}
+OPS: Mapping[tuple[str, str], Op] = {
+    **{("", name): op for name, op in _ONNX.items()},
+    ("convprof", "ComposedConv"): Op(composed.composed_conv),
+}
