@@ -74,7 +74,7 @@ def tune(
     student.cpu()
     stages = kept.standing.stages
     notices = (*changes.notices, *_notices(stages))
-    return Tuned(chosen, changes, stages, kept.standing.times, _named(device), torch.__version__, notices)
+    return Tuned(chosen, changes, stages, kept.standing.times, _named(device), str(torch.__version__), notices)
 
 
 class _Run:
