@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convprof.pipeline import tune as tune
     from convprof.pipeline import verify as verify
     from convprof.records.plan import Budget as Budget
+    from convprof.records.tuning import Settings as Settings
 
 _VERBS = (
     "analyze",
@@ -42,7 +43,7 @@ _VERBS = (
     "verify",
 )
 
-__all__ = ["Budget", "ConvprofError", "__version__", *_VERBS]
+__all__ = ["Budget", "ConvprofError", "Settings", "__version__", *_VERBS]
 
 
 def __getattr__(name: str) -> object:
@@ -59,6 +60,10 @@ def __getattr__(name: str) -> object:
         from convprof.records.plan import Budget
 
         return Budget
+    if name == "Settings":
+        from convprof.records.tuning import Settings
+
+        return Settings
     if name == "torch":
         return import_module("convprof.torch")
     raise AttributeError(f"module 'convprof' has no attribute {name!r}")
