@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from convprof import (
     analysis,
     benchmarking,
     comparing,
     costing,
     execution,
+    gates,
 )
 from convprof.data import open_data
 from convprof.execution import Sizes
@@ -22,6 +25,7 @@ from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
+from convprof.records.gates import Limits
 from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
@@ -56,14 +60,24 @@ def verify(
     labels: str | None = None,
     metric: str | None = None,
     preprocess: str | None = None,
+    limits: Limits = gates.NO_LIMITS,
     options: RunOptions = ONE_THREAD,
     progress: Progress = silent,
 ) -> Fidelity:
-    """Compare two models on data: every output, and with labels the metric before and after."""
+    """Compare two models on data: every output, and with labels the metric before and after.
+
+    `limits` name what is held against them, but for `slower_than`, for nothing is timed; what came of it is in `gates`.
+    """
+    gates.check(limits, timed=False)
     loaded = execution.load(Path(model))
     batches = open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
     before = execution.settle(loaded, {}, {}, batches.shapes)
-    return steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
+    fidelity = steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
+    if limits == gates.NO_LIMITS:
+        return fidelity
+    after = execution.settle(execution.load(Path(converted)), {}, {}, batches.shapes)
+    sizes = [analysis.analyze(each, max_rank=0).totals for each in (before, after)]
+    return replace(fidelity, gates=(*gates.of_fidelity(fidelity, limits), *gates.of_sizes(sizes[0], sizes[1], limits)))
 
 
 def bench(
@@ -91,8 +105,8 @@ def bench(
 
     Raises UsageError for numbers that leave nothing to measure, and ModelError where a model cannot be opened or run.
     """
-    if slowest is not None:
-        benchmarking.check_limit(slowest, len(models))
+    limits = Limits(slower_than=slowest)
+    gates.check(limits, timed=len(models) > 1)
     opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
     benchmark = benchmarking.measure(
         [(Path(model.file.path), model.file.sha256) for model in opened],
@@ -108,7 +122,7 @@ def bench(
         seed=seed,
         progress=progress,
     )
-    return benchmark if slowest is None else benchmarking.gated(benchmark, slowest)
+    return replace(benchmark, gates=gates.of_times(benchmark, limits))
 
 
 def cost(
@@ -125,13 +139,17 @@ def cost(
     return costing.cost(input_shape, kernel, filters, stride=stride, padding=padding, dilation=dilation, rank=rank)
 
 
-def compare(first: str | Path, second: str | Path) -> RunComparison:
+def compare(first: str | Path, second: str | Path, *, limits: Limits = gates.NO_LIMITS) -> RunComparison:
     """What changed from one run of `optimize` to another: each is the run's folder, or a report.json.
+
+    `limits` are held against the second run's model beside the first's; what came of it is in `gates`.
 
     Raises DataError where there is no run, and where the runs are of models that share no convolution.
     """
+    gates.check(limits)
     runs = [read_record(_report_of(Path(place)), Run) for place in (first, second)]
-    return comparing.compare(runs[0], runs[1], (str(first), str(second)))
+    found = comparing.compare(runs[0], runs[1], (str(first), str(second)))
+    return replace(found, gates=gates.between(found, runs[0], runs[1], limits))
 
 
 def report(

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from convprof.records.gates import Gate
 from convprof.records.remarks import Remark
 
 
@@ -44,3 +45,4 @@ class Fidelity(msgspec.Struct, frozen=True):
     outputs: tuple[OutputFidelity, ...]
     metric: MetricChange | None = None
     notices: tuple[Remark, ...] = ()
+    gates: tuple[Gate, ...] = ()

@@ -36,6 +36,7 @@ from convprof.reporting.outcome import Figure, figures, judgement
 from convprof.reporting.views import analysis as analysis_view
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
+from convprof.reporting.views import gates as gates_view
 from convprof.reporting.views import planning as planning_view
 from convprof.reporting.views import prospects as prospects_view
 from convprof.reporting.views import rival as rival_view
@@ -83,6 +84,7 @@ class Head:
     figures: tuple[Figure, ...]
     sections: tuple[Section, ...]
     remarks: tuple[str, ...]
+    limits: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def render(run: Run) -> str:
                 "Speed", "Quality", "Work", "Kernels", "Layers", *(("Rivals",) if planning else ()), "Run"
             ),
             remarks=run_view.remarks(run),
+            limits=gates_view.table(run.gates) if run.gates else None,
         ),
         run=run,
         times=times(run.benchmark),

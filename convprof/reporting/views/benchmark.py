@@ -6,6 +6,7 @@ from convprof.records.benchmark import Benchmark, Comparison, Environment, Model
 from convprof.reporting import wording
 from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.outcome import model_name
+from convprof.reporting.views import gates as gates_view
 
 _DECIMALS = 3
 """Of speed-ups side by side: a noise floor of 0.4 % has to be told from none."""
@@ -16,7 +17,7 @@ def document(benchmark: Benchmark) -> Document:
     return Document(
         title="Benchmark",
         facts=(*environment(benchmark.environment), *_rounds(benchmark)),
-        tables=filled((models(benchmark), comparisons(benchmark), gates(benchmark))),
+        tables=filled((models(benchmark), comparisons(benchmark), gates_view.table(benchmark.gates))),
         notes=tuple(f"{remark.code}: {remark.text}" for remark in benchmark.cautions),
     )
 
@@ -81,30 +82,6 @@ def _rounds(benchmark: Benchmark) -> tuple[Fact, ...]:
     rounds = wording.counted(sum(each.rounds for each in benchmark.processes), "round")
     where = "one process" if len(benchmark.processes) == 1 else f"{len(benchmark.processes)} processes"
     return (Fact("Measured", f"{rounds} in {where}, {wording.count(left_out)} before them left out"),)
-
-
-def gates(benchmark: Benchmark) -> Table:
-    """One row a limit and a model."""
-    return Table(
-        "Limits",
-        (
-            Column("model", "name"),
-            Column("limit", "text"),
-            Column("speed-up"),
-            Column("interval"),
-            Column("outcome", "text"),
-        ),
-        tuple(
-            (
-                model_name(benchmark, each.candidate),
-                f"{each.name} {each.limit:g}",
-                wording.ratio(each.value, _DECIMALS),
-                " to ".join(wording.ratio(end, _DECIMALS) for end in each.interval),
-                each.outcome,
-            )
-            for each in benchmark.gates
-        ),
-    )
 
 
 def models(benchmark: Benchmark) -> Table:
