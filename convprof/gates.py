@@ -42,6 +42,12 @@ def check(limits: Limits, *, judged: bool = True, timed: bool = True) -> None:
     _check_sizes("--fail-if-macs-above", limits.macs_above, limits.macs_share_above)
 
 
+def on_sizes(limits: Limits) -> bool:
+    """Whether parameters or MACs are limited, so that the models have to be counted."""
+    sizes = (limits.params_above, limits.params_share_above, limits.macs_above, limits.macs_share_above)
+    return any(each is not None for each in sizes)
+
+
 def of_run(run: Run, limits: Limits) -> tuple[Gate, ...]:
     """Hold a run's converted model against all limits; other models in its benchmark have none."""
     judged = run.judged()

@@ -73,11 +73,12 @@ def verify(
     batches = open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
     before = execution.settle(loaded, {}, {}, batches.shapes)
     fidelity = steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
-    if limits == gates.NO_LIMITS:
-        return fidelity
-    after = execution.settle(execution.load(Path(converted)), {}, {}, batches.shapes)
-    sizes = [analysis.analyze(each, max_rank=0).totals for each in (before, after)]
-    return replace(fidelity, gates=(*gates.of_fidelity(fidelity, limits), *gates.of_sizes(sizes[0], sizes[1], limits)))
+    held = gates.of_fidelity(fidelity, limits)
+    if gates.on_sizes(limits):
+        after = execution.settle(execution.load(Path(converted)), {}, {}, batches.shapes)
+        one, other = (analysis.analyze(each, max_rank=0).totals for each in (before, after))
+        held += gates.of_sizes(one, other, limits)
+    return replace(fidelity, gates=held)
 
 
 def bench(
