@@ -7,6 +7,7 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     number,
     output_options,
     quiet_option,
@@ -77,8 +78,7 @@ def command(
     others: tuple[str, ...],
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     warmup: int,
     iterations: int,
     duration: float | None,
@@ -96,7 +96,6 @@ def command(
     narrow = None if width is None else read_share(width, "--interval-width")
     import convprof
     from convprof.reporting import render_benchmark
-    from convprof.runtime import RunOptions
 
     benchmark = convprof.bench(
         [model, *others],
@@ -109,7 +108,7 @@ def command(
         processes=processes,
         floor=floor,
         slowest=slowest,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         progress=console.reporter(quiet),
     )

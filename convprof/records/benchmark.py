@@ -44,7 +44,11 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """Where the times were taken."""
+    """Where the times were taken, and how: prices of one environment are not used in another.
+
+    `cores` are the logical ones that the process may run on. More than one of `inter_op_threads` says that operators
+    ran beside each other.
+    """
 
     cpu: str
     cores: int
@@ -55,6 +59,9 @@ class Environment(msgspec.Struct, frozen=True):
     python: str
     numpy: str
     convprof: str
+    inter_op_threads: int = 1
+    graph_optimization: str = "all"
+    session_options: dict[str, str] = {}
 
 
 class ProcessRounds(msgspec.Struct, frozen=True):
