@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from convprof.records.machine import Machine
 from convprof.records.remarks import Remark
 
 Verdict = Literal["faster", "slower", "no-measurable-difference", "inconclusive"]
@@ -82,11 +83,36 @@ class Gate(msgspec.Struct, frozen=True):
     outcome: Literal["passed", "failed", "inconclusive"]
 
 
+class BatchTimes(msgspec.Struct, frozen=True):
+    """One model at one batch size: `times` are of whole batches, `per_second` and its `interval` are of samples."""
+
+    times: ModelTimes
+    per_second: float
+    interval: tuple[float, float]
+    level: float
+
+
+class Throughput(msgspec.Struct, frozen=True):
+    """All models at one batch size, measured as a benchmark of its own; models are numbered as in that around it.
+
+    A `speedup` is a ratio of throughputs: of the candidate / of the baseline. `cautions` are those that it has beyond
+    the benchmark around it.
+    """
+
+    batch: int
+    models: tuple[BatchTimes, ...]
+    comparisons: tuple[Comparison, ...]
+    processes: tuple[ProcessRounds, ...] = ()
+    floor: Comparison | None = None
+    cautions: tuple[Remark, ...] = ()
+
+
 class Benchmark(msgspec.Struct, frozen=True):
     """All models, measured interleaved, in one process or in each of several.
 
     `twin` is the first model once more, in a session of its own, and `floor` its comparison with itself: differences
-    that mean nothing. Records without `processes` are of one.
+    that mean nothing. Records without `processes` are of one. `throughput` is by batch size, in the order asked for;
+    everything else is of the models' own batch, or of 1 where that is free. `command` measures all of it again.
     """
 
     schema: Literal["convprof.benchmark/1"]
@@ -98,6 +124,9 @@ class Benchmark(msgspec.Struct, frozen=True):
     twin: ModelTimes | None = None
     floor: Comparison | None = None
     gates: tuple[Gate, ...] = ()
+    machine: Machine | None = None
+    throughput: tuple[Throughput, ...] = ()
+    command: str = ""
 
     def model(self, at: int) -> ModelTimes | None:
         """The model at an index, which may come out of an edited file; None where there is no such model."""

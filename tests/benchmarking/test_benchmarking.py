@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from onnx import parser
 
-from convprof.benchmarking import cautions, compare, measure, rounds
+from convprof.benchmarking import cautions, compare, measure, measuring, rounds
 from convprof.errors import ModelError, UsageError
 from convprof.records.benchmark import Benchmark
 from convprof.records.files import decode, encode
+from convprof.records.machine import Machine
 from convprof.runtime import RunOptions
 
 FEEDS = {"x": np.ones((1, 4), np.float32)}
@@ -46,15 +47,15 @@ class FakeSession:
         self.clock.now += self.clock.costs[self.name]()
 
 
-Machine = Callable[..., Clock]
+MachineOf = Callable[..., Clock]
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(monkeypatch: pytest.MonkeyPatch) -> MachineOf:
     def make(**costs: Callable[[], float]) -> Clock:
         clock = Clock(costs)
         monkeypatch.setattr(rounds, "open_session", clock.open)
-        monkeypatch.setattr(cautions, "_load_average", lambda: 0.0)
+        monkeypatch.setattr(measuring, "this_machine", Machine)
         return clock
 
     return make
@@ -68,7 +69,7 @@ def codes(benchmark: Benchmark) -> list[str]:
     return [remark.code for remark in benchmark.cautions]
 
 
-def test_times_are_kept_raw_and_in_order(machine: Machine) -> None:
+def test_times_are_kept_raw_and_in_order(machine: MachineOf) -> None:
     costs = cycle([0.004, 0.001, 0.002, 0.003])
     clock = machine(a=lambda: next(costs))
     found = measure(models("a"), [FEEDS], options=OPTIONS, warmup=1, iterations=4, timer=clock.timer).models[0]
@@ -81,7 +82,7 @@ def test_times_are_kept_raw_and_in_order(machine: Machine) -> None:
     assert found.percentiles_ms == {}
 
 
-def test_every_round_has_every_model_once_in_an_order_that_the_seed_decides(machine: Machine) -> None:
+def test_every_round_has_every_model_once_in_an_order_that_the_seed_decides(machine: MachineOf) -> None:
     def order(seed: int) -> list[str]:
         clock = machine(a=lambda: 0.001, b=lambda: 0.001, c=lambda: 0.001)
         measure(models("a", "b", "c"), [FEEDS] * 3, options=OPTIONS, warmup=2, seed=seed, timer=clock.timer)
@@ -96,7 +97,7 @@ def test_every_round_has_every_model_once_in_an_order_that_the_seed_decides(mach
     assert order(seed=2) != first
 
 
-def test_any_two_models_can_be_compared_afterwards(machine: Machine) -> None:
+def test_any_two_models_can_be_compared_afterwards(machine: MachineOf) -> None:
     clock = machine(a=lambda: 0.004, b=lambda: 0.002, c=lambda: 0.001)
     found = measure(models("a", "b", "c"), [FEEDS] * 3, options=OPTIONS, iterations=20, timer=clock.timer)
     other = compare(found, 1, 2)
@@ -105,7 +106,7 @@ def test_any_two_models_can_be_compared_afterwards(machine: Machine) -> None:
     assert compare(found, 0, 1) == found.comparisons[0]
 
 
-def test_a_drift_of_the_machine_leaves_the_speedup_alone(machine: Machine) -> None:
+def test_a_drift_of_the_machine_leaves_the_speedup_alone(machine: MachineOf) -> None:
     slowing = np.repeat(np.linspace(1, 4, 46), 2).tolist()  # both models of one round after another
     steps = iter(slowing)
     clock = machine(dense=lambda: 0.003 * next(steps), lean=lambda: 0.001 * next(steps))
@@ -117,7 +118,7 @@ def test_a_drift_of_the_machine_leaves_the_speedup_alone(machine: Machine) -> No
     assert found.models[0].samples_ms[-1] > 2 * found.models[0].samples_ms[0]
 
 
-def test_the_first_model_is_compared_with_each_other_one(machine: Machine) -> None:
+def test_the_first_model_is_compared_with_each_other_one(machine: MachineOf) -> None:
     clock = machine(a=lambda: 0.002, b=lambda: 0.001, c=lambda: 0.004, d=lambda: 0.00201)
     found = measure(models("a", "b", "c", "d"), [FEEDS] * 4, options=OPTIONS, timer=clock.timer)
     verdicts = [(c.candidate, c.verdict) for c in found.comparisons]
@@ -126,7 +127,7 @@ def test_the_first_model_is_compared_with_each_other_one(machine: Machine) -> No
     assert decode(encode(found).encode(), Benchmark, "benchmark") == found
 
 
-def test_a_duration_ends_the_rounds(machine: Machine) -> None:
+def test_a_duration_ends_the_rounds(machine: MachineOf) -> None:
     clock = machine(a=lambda: 0.25, b=lambda: 0.25)
     said: list[tuple[str, int, int]] = []
     found = measure(
@@ -141,7 +142,7 @@ def test_a_duration_ends_the_rounds(machine: Machine) -> None:
     assert said == [("benchmark", done, 1750) for done in (500, 1000, 1500, 1750)]
 
 
-def test_rounds_go_on_until_the_ratio_is_known_well_enough(machine: Machine) -> None:
+def test_rounds_go_on_until_the_ratio_is_known_well_enough(machine: MachineOf) -> None:
     generator = np.random.default_rng(0)
     clock = machine(a=lambda: generator.normal(0.01, 0.001), b=lambda: generator.normal(0.01, 0.001))
 
@@ -157,7 +158,7 @@ def test_rounds_go_on_until_the_ratio_is_known_well_enough(machine: Machine) -> 
     assert 45 == rounds_for(0.2) < rounds_for(0.03)
 
 
-def test_a_ratio_that_stays_uncertain_ends_with_the_duration(machine: Machine) -> None:
+def test_a_ratio_that_stays_uncertain_ends_with_the_duration(machine: MachineOf) -> None:
     generator = np.random.default_rng(0)
     clock = machine(a=lambda: generator.choice([0.01, 0.05]), b=lambda: 0.02)
     found = measure(
@@ -168,14 +169,14 @@ def test_a_ratio_that_stays_uncertain_ends_with_the_duration(machine: Machine) -
     assert "wide-interval" in codes(found)
 
 
-def test_a_drifting_machine_is_told_of(machine: Machine) -> None:
+def test_a_drifting_machine_is_told_of(machine: MachineOf) -> None:
     rising = iter(np.linspace(0.001, 0.0015, 200))
     clock = machine(a=lambda: next(rising))
     found = measure(models("a"), [FEEDS], options=OPTIONS, iterations=100, timer=clock.timer)
     assert "drift" in codes(found)
 
 
-def test_with_a_floor_the_first_model_runs_twice_a_round(machine: Machine) -> None:
+def test_with_a_floor_the_first_model_runs_twice_a_round(machine: MachineOf) -> None:
     clock = machine(a=lambda: 0.002, b=lambda: 0.001)
     found = measure(models("a", "b"), [FEEDS] * 2, options=OPTIONS, iterations=30, floor=True, timer=clock.timer)
     assert clock.order.count("a") == 2 * clock.order.count("b")
@@ -185,14 +186,14 @@ def test_with_a_floor_the_first_model_runs_twice_a_round(machine: Machine) -> No
     assert found.comparisons[0].verdict == "faster"
 
 
-def test_a_floor_that_hides_differences_is_told_of(machine: Machine) -> None:
+def test_a_floor_that_hides_differences_is_told_of(machine: MachineOf) -> None:
     costs = cycle([0.002, 0.003, 0.0022])
     clock = machine(a=lambda: next(costs))
     found = measure(models("a"), [FEEDS], options=OPTIONS, iterations=40, floor=True, timer=clock.timer)
     assert "high-floor" in codes(found)
 
 
-def test_without_being_asked_nothing_is_left_out(machine: Machine) -> None:
+def test_without_being_asked_nothing_is_left_out(machine: MachineOf) -> None:
     def found(settle: bool) -> Benchmark:
         costs = iter([0.01] * 10 + [0.001, 0.0011] * 60)
         clock = machine(a=lambda: next(costs))
@@ -203,7 +204,7 @@ def test_without_being_asked_nothing_is_left_out(machine: Machine) -> None:
     assert len(found(True).models[0].samples_ms) == 50
 
 
-def test_progress_counts_rounds(machine: Machine) -> None:
+def test_progress_counts_rounds(machine: MachineOf) -> None:
     clock = machine(a=lambda: 0.25)
     said: list[tuple[str, int, int]] = []
     measure(
@@ -217,27 +218,46 @@ def test_progress_counts_rounds(machine: Machine) -> None:
     assert said == [("benchmark", done, 3) for done in (1, 2, 3)]
 
 
-def test_steady_times_on_a_quiet_machine_need_no_caution(machine: Machine) -> None:
+def test_steady_times_on_a_quiet_machine_need_no_caution(machine: MachineOf) -> None:
     clock = machine(a=lambda: 0.001)
     assert codes(measure(models("a"), [FEEDS], options=OPTIONS, iterations=30, timer=clock.timer)) == []
 
 
-def test_too_few_rounds_decide_nothing(machine: Machine) -> None:
+def test_too_few_rounds_decide_nothing(machine: MachineOf) -> None:
     clock = machine(a=lambda: 0.002, b=lambda: 0.001)
     found = measure(models("a", "b"), [FEEDS] * 2, options=OPTIONS, iterations=5, timer=clock.timer)
     assert found.comparisons[0].verdict == "inconclusive"
     assert codes(found) == ["few-samples"]
 
 
-def test_cautions_say_what_to_do(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cautions_say_what_to_do(machine: MachineOf, monkeypatch: pytest.MonkeyPatch) -> None:
     costs = cycle([0.001, 0.002])
     clock = machine(a=lambda: next(costs))
     monkeypatch.setattr(cautions, "available_cores", lambda: 2)
-    monkeypatch.setattr(cautions, "_load_average", lambda: 2.5)
+    monkeypatch.setattr(measuring, "this_machine", lambda: Machine(load_average=(2.5, 0, 0)))
     zeros = {"x": np.zeros((1, 4), np.float32)}
     found = measure(models("a"), [zeros], options=RunOptions(threads=3), iterations=29, timer=clock.timer)
     assert codes(found) == ["threads-above-cores", "other-load", "zero-inputs", "few-samples", "noisy"]
     assert all(": " in remark.text for remark in found.cautions)
+
+
+@pytest.mark.parametrize(
+    ("options", "quota", "said"),
+    [
+        (RunOptions(threads=2), None, False),
+        (RunOptions(threads=3), None, True),
+        (RunOptions(threads=2, inter_op_threads=2), None, True),
+        (RunOptions(threads=1), 0.5, True),
+        (RunOptions(threads=2), 1.5, True),
+        (RunOptions(threads=2), 64.0, False),
+    ],
+)
+def test_more_threads_than_cores_or_than_their_time(
+    monkeypatch: pytest.MonkeyPatch, options: RunOptions, quota: float | None, said: bool
+) -> None:
+    monkeypatch.setattr(cautions, "available_cores", lambda: 2)
+    found = list(cautions.before([FEEDS], options, Machine(core_quota=quota)))
+    assert [remark.code for remark in found] == ["threads-above-cores"] * said
 
 
 @pytest.mark.parametrize(
