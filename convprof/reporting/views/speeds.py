@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from convprof.records.benchmark import Benchmark, Comparison
+from convprof.records.benchmark import Benchmark, Comparison, ModelTimes
 from convprof.reporting import wording
-from convprof.reporting.escaping import visible
+from convprof.reporting.escaping import shortened, visible
 from convprof.reporting.outcome import SPEEDS, Figure, model_name
 
 _FIGURES = 4
+_LONGEST = 60
 
 
 def summary(benchmark: Benchmark) -> str:
@@ -23,27 +24,20 @@ def summary(benchmark: Benchmark) -> str:
 
 def figures(benchmark: Benchmark) -> tuple[Figure, ...]:
     """The median of the first model, and how the next few compare with it."""
-    first = benchmark.models[:1]
-    return (
-        *(
-            Figure(
-                "First model",
-                wording.milliseconds(each.median_ms),
-                "median of an inference",
-                (f"IQR {wording.milliseconds(each.iqr_ms)}", f"n = {len(each.samples_ms):,}"),
-            )
-            for each in first
-        ),
-        *(
-            Figure(
-                visible(model_name(benchmark, each.candidate)),
-                wording.ratio(each.speedup),
-                SPEEDS[each.verdict],
-                (wording.interval(_ratio(each.interval[0]), _ratio(each.interval[1]), each.level),),
-            )
-            for each in benchmark.comparisons[: _FIGURES - 1]
-        ),
-    )
+    first = [_first(each) for each in benchmark.models[:1]]
+    return (*first, *(_compared(benchmark, each) for each in benchmark.comparisons[: _FIGURES - 1]))
+
+
+def _first(model: ModelTimes) -> Figure:
+    details = (f"IQR {wording.milliseconds(model.iqr_ms)}", f"n = {len(model.samples_ms):,}")
+    return Figure("First model", wording.milliseconds(model.median_ms), "median of an inference", details)
+
+
+def _compared(benchmark: Benchmark, each: Comparison) -> Figure:
+    low, high = (_ratio(end) for end in each.interval)
+    name = shortened(model_name(benchmark, each.candidate), _LONGEST)
+    details = (name, wording.interval(low, high, each.level))
+    return Figure(f"Model {each.candidate + 1}", wording.ratio(each.speedup), SPEEDS[each.verdict], details)
 
 
 def _in_words(benchmark: Benchmark, each: Comparison) -> str:
