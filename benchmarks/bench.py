@@ -6,7 +6,7 @@ slower? And the medians and ratios of `bench` beside those of a loop around `ses
     OMP_NUM_THREADS=1 python benchmarks/bench.py [--models DIR] [--only SECTION ...]
 
 Sections: aa, loop; parts of them are named as in aa/digits_vgg. Without DIR only the sample model is measured. Leave
-the machine alone while it runs: about 13 minutes with DIR, 4 without.
+the machine alone while it runs: about 15 minutes with DIR, 4 without.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def _one(path: Path, copy: Path, options: Sequence[str], seed: int) -> Raw:
 def _tell_itself(network: str, page: Page, data: Raw) -> list[Aim]:
     page.say(
         f"`convprof bench {network}.onnx copy.onnx`, a command a run, one thread; in one process for 2 seconds, or in "
-        "five for 0.3 seconds each. Intervals without 1: those of the ratio, before the floor is asked, which is so with "
-        "one process only. The true ratio is 1."
+        "five for 0.3 seconds each. Intervals without 1: those of the ratio, before the floor is asked, as one process "
+        "alone has it. The true ratio is 1."
     )
     rows = [(way, *_itself(found)) for way, found in data.items()]
     header = ("measured in", "runs", "called different", "no difference", "inconclusive", "intervals without 1")
@@ -178,8 +178,8 @@ def _beside_a_loop(network: str, setting: Setting) -> Raw:
 def _tell_loop(network: str, page: Page, data: Raw) -> list[Aim]:
     loops, benches, processes = data["loop"], data["bench"], data["processes"]
     page.say(
-        f"{network} and the same with every convolution that can be depthwise-pointwise at rank 2, one thread, batch "
-        f"1. `bench`: both in turns, {data['runs']} rounds, one process (`--no-floor`). Loop: a fresh process for each, "
+        f"{network} and the same with every convolution that can be depthwise-pointwise, rank 2, one thread, batch "
+        f"1. `bench`: both in turns, {data['runs']} rounds, one process (`--no-floor`). Loop: a process for each, "
         f"{_WARMUP} runs, then {data['runs']} around `session.run`, median. One after the other, {len(loops)} times. A "
         "range is from the smallest to the largest of these. Within: medians of loops that lie in the interval that "
         "`bench` gave beside them, and in that of `--processes 5`, measured once at the end."
