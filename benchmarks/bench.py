@@ -30,9 +30,6 @@ from writing import Page, parser
 
 _SAMPLE = "digits_vgg"
 _SAMPLES = Path(__file__).resolve().parents[1] / "sample_models"
-_NETWORKS = {_SAMPLE: 100, "resnet20_cifar10": 100, "espcn_x3": 30}
-"""Each with the rounds, and runs of a loop, in `loop`."""
-_WAYS = {"one process": ("--duration", "2"), "five processes": ("--processes", "5", "--duration", "0.3")}
 _RUNS, _TRIAL_RUNS = 20, 2
 _REPEATS, _TRIAL_REPEATS = 8, 2
 _WARMUP = 10
@@ -57,6 +54,28 @@ print(json.dumps(float(numpy.median(times[int(sys.argv[2]):]))))
 """
 
 
+@dataclass(frozen=True)
+class _Network:
+    """How long to measure: seconds in one process and in each of five (not at all for None), and runs of a loop."""
+
+    name: str
+    seconds: float = 2.0
+    each_of_five: float | None = 0.3
+    runs: int = 100
+
+    @property
+    def ways(self) -> dict[str, tuple[str, ...]]:
+        """Options of `bench` by the way that they stand for."""
+        alone: dict[str, tuple[str, ...]] = {f"one process, {self.seconds:g} s": ("--duration", str(self.seconds))}
+        if self.each_of_five is None:
+            return alone
+        options = ("--processes", "5", "--duration", str(self.each_of_five))
+        return {**alone, f"five processes, {self.each_of_five:g} s each": options}
+
+
+_NETWORKS = (_Network(_SAMPLE), _Network("resnet20_cifar10"), _Network("espcn_x3", 6.0, None, 30))
+
+
 def _path(setting: Setting, network: str) -> Path:
     return (_SAMPLES if network == _SAMPLE else setting.models) / f"{network}.onnx"
 
@@ -72,11 +91,11 @@ def _bench(*arguments: str | Path) -> tuple[Any, float]:
     return _timed("-m", "convprof", "bench", *arguments, "--format", "json", "--quiet")
 
 
-def _against_itself(network: str, setting: Setting) -> Raw:
-    path, copy = _path(setting, network), setting.folder / "copy.onnx"
+def _against_itself(network: _Network, setting: Setting) -> Raw:
+    path, copy = _path(setting, network.name), setting.folder / "copy.onnx"
     shutil.copyfile(path, copy)
     runs = _TRIAL_RUNS if setting.trial else _RUNS
-    return {way: [_one(path, copy, options, seed) for seed in range(runs)] for way, options in _WAYS.items()}
+    return {way: [_one(path, copy, options, seed) for seed in range(runs)] for way, options in network.ways.items()}
 
 
 def _one(path: Path, copy: Path, options: Sequence[str], seed: int) -> Raw:
@@ -93,11 +112,10 @@ def _one(path: Path, copy: Path, options: Sequence[str], seed: int) -> Raw:
     }
 
 
-def _tell_itself(network: str, page: Page, data: Raw) -> list[Aim]:
+def _tell_itself(network: _Network, page: Page, data: Raw) -> list[Aim]:
     page.say(
-        f"`convprof bench {network}.onnx copy.onnx`, a command a run, one thread; in one process for 2 seconds, or in "
-        "five for 0.3 seconds each. Intervals without 1: those of the ratio, before the floor is asked, as one process "
-        "alone has it. The true ratio is 1."
+        f"`convprof bench {network.name}.onnx copy.onnx`, a command a run, one thread. Intervals without 1: those of "
+        "the ratio, before the floor is asked, as one process alone does. The true ratio is 1."
     )
     rows = [(way, *_itself(found)) for way, found in data.items()]
     header = ("measured in", "runs", "called different", "no difference", "inconclusive", "intervals without 1")
@@ -106,7 +124,11 @@ def _tell_itself(network: str, page: Page, data: Raw) -> list[Aim]:
     page.notes(f"cautions in {way}: {said or 'none'}" for way, said in codes.items())
     return [
         Aim(
-            f"{network}, {way}: runs of {len(found)} that call a copy different, at most", 1, _different(found), 0, True
+            f"{network.name}, {way}: runs of {len(found)} that call a copy different, at most",
+            1,
+            _different(found),
+            0,
+            True,
         )
         for way, found in data.items()
     ]
@@ -162,12 +184,12 @@ class _Pair:
         return {"medians": medians, "ratio": medians[0] / medians[1], "seconds": sum(seconds for _, seconds in ran)}
 
 
-def _beside_a_loop(network: str, setting: Setting) -> Raw:
-    path, converted = _path(setting, network), setting.folder / "converted.onnx"
+def _beside_a_loop(network: _Network, setting: Setting) -> Raw:
+    path, converted = _path(setting, network.name), setting.folder / "converted.onnx"
     form = ("--form", "depthwise-pointwise", "--rank", "2", "--init", "weights", "--quiet")
     command = [sys.executable, "-m", "convprof", "rewrite", str(path), "-o", str(converted), *form]
     subprocess.run(command, check=True, capture_output=True)
-    pair = _Pair((path, converted), _NETWORKS[network])
+    pair = _Pair((path, converted), network.runs)
     found: dict[str, list[Raw]] = {"bench": [], "loop": []}
     for _ in range(_TRIAL_REPEATS if setting.trial else _REPEATS):
         found["bench"].append(pair.bench("--no-floor"))
@@ -175,16 +197,16 @@ def _beside_a_loop(network: str, setting: Setting) -> Raw:
     return {"runs": pair.runs, **found, "processes": pair.bench("--no-floor", "--processes", "5")}
 
 
-def _tell_loop(network: str, page: Page, data: Raw) -> list[Aim]:
+def _tell_loop(network: _Network, page: Page, data: Raw) -> list[Aim]:
     loops, benches, processes = data["loop"], data["bench"], data["processes"]
     page.say(
-        f"{network} and the same with every convolution that can be depthwise-pointwise, rank 2, one thread, batch "
-        f"1. `bench`: both in turns, {data['runs']} rounds, one process (`--no-floor`). Loop: a process for each, "
+        f"{network.name} and the same with every convolution that can be depthwise-pointwise, rank 2; one thread, "
+        f"batch 1. `bench`: both in turns, {data['runs']} rounds, one process (`--no-floor`). Loop: a process for each, "
         f"{_WARMUP} runs, then {data['runs']} around `session.run`, median. One after the other, {len(loops)} times. A "
         "range is from the smallest to the largest of these. Within: medians of loops that lie in the interval that "
         "`bench` gave beside them, and in that of `--processes 5`, measured once at the end."
     )
-    names = (network, "converted")
+    names = (network.name, "converted")
     page.table(
         ("median, ms", "bench", "range, %", "loop", "range, %", "loops within", "within five processes"),
         [_medians(name, at, loops, benches, processes) for at, name in enumerate(names)],
@@ -200,7 +222,7 @@ def _tell_loop(network: str, page: Page, data: Raw) -> list[Aim]:
         "package of Debian 12."
     )
     apart = 100 * abs(_middle(loops, "ratio") / _middle(benches, "ratio") - 1)
-    return [Aim(f"{network}: speed-up of the loops from that of bench, %, at most", 2, apart, 0, True)]
+    return [Aim(f"{network.name}: speed-up of the loops from that of bench, %, at most", 2, apart, 0, True)]
 
 
 def _medians(name: str, at: int, loops: list[Raw], benches: list[Raw], processes: Raw) -> tuple[object, ...]:
@@ -235,17 +257,12 @@ def _inside(interval: Sequence[float], value: float) -> bool:
 
 
 _PARTS = tuple(
-    Part(
-        f"{section}/{network}",
-        f"{title}: {network}",
-        functools.partial(find, network),
-        functools.partial(tell, network),
-    )
+    Part(f"{section}/{of.name}", f"{title}: {of.name}", functools.partial(find, of), functools.partial(tell, of))
     for section, title, find, tell in (
         ("aa", "A model beside its copy", _against_itself, _tell_itself),
         ("loop", "Beside a plain loop", _beside_a_loop, _tell_loop),
     )
-    for network in _NETWORKS
+    for of in _NETWORKS
 )
 
 
