@@ -201,7 +201,7 @@ def _tell_loop(network: _Network, page: Page, data: Raw) -> list[Aim]:
     loops, benches, processes = data["loop"], data["bench"], data["processes"]
     page.say(
         f"{network.name} and the same with every convolution that can be depthwise-pointwise, rank 2; one thread, "
-        f"batch 1. `bench`: both in turns, {data['runs']} rounds, one process (`--no-floor`). Loop: a process for each, "
+        f"batch 1. `bench`: both in turns, {data['runs']} rounds, one process (`--no-floor`). Loop: one process each, "
         f"{_WARMUP} runs, then {data['runs']} around `session.run`, median. One after the other, {len(loops)} times. A "
         "range is from the smallest to the largest of these. Within: medians of loops that lie in the interval that "
         "`bench` gave beside them, and in that of `--processes 5`, measured once at the end."
