@@ -10,6 +10,7 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     budget_options,
     calibration_option,
     choice_options,
@@ -75,8 +76,7 @@ def command(
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
     iterations: int,
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     memory: str,
     resume: bool,
@@ -92,7 +92,6 @@ def command(
     budget = read_budget(target_latency, target_macs, target_params, max_drop, min_sqnr)
     import convprof
     from convprof.reporting import render_run
-    from convprof.runtime import RunOptions
 
     run = convprof.optimize(
         model,
@@ -112,7 +111,7 @@ def command(
         input_shapes=shapes,
         dims=sizes,
         iterations=iterations,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         memory=held,
         resume=resume,

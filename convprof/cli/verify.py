@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
-from convprof.cli.options import MODEL, output_options, preprocess_option, quiet_option, run_options
+from convprof.cli.options import MODEL, Running, output_options, preprocess_option, quiet_option, run_options
 
 _EXAMPLES = """\b
 Examples:
@@ -32,8 +32,7 @@ def command(
     labels: str | None,
     metric: str | None,
     preprocess: str | None,
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     output_format: str,
     output: str | None,
     quiet: bool,
@@ -41,7 +40,6 @@ def command(
     """Run MODEL and CONVERTED on the same data and compare every output, and the metric if there are labels."""
     import convprof
     from convprof.reporting import render_fidelity
-    from convprof.runtime import RunOptions
 
     fidelity = convprof.verify(
         model,
@@ -50,7 +48,7 @@ def command(
         labels=labels,
         metric=metric,
         preprocess=preprocess,
-        options=RunOptions(threads, providers),
+        options=options(),
         progress=console.reporter(quiet),
     )
     console.notices(fidelity.notices, quiet)

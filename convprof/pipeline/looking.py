@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from convprof import (
     analysis,
     benchmarking,
@@ -17,7 +19,7 @@ from convprof.execution import Sizes
 from convprof.files import read_record
 from convprof.pipeline import steps
 from convprof.pipeline.opening import ONE_THREAD, PLANNING, open_model
-from convprof.records.analysis import Analysis
+from convprof.records.analysis import Analysis, TensorSpec
 from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
@@ -78,8 +80,10 @@ def bench(
     processes: int = 1,
     floor: bool = True,
     slowest: float | None = None,
+    batches: Sequence[int] = (),
     options: RunOptions = ONE_THREAD,
     seed: int = 0,
+    command: str = "convprof.bench(...)",
     progress: Progress = silent,
 ) -> Benchmark:
     """Time the models interleaved, on random inputs, and compare the first with every other.
@@ -87,27 +91,40 @@ def bench(
     `duration` in seconds stands instead of `iterations`. With an `interval_width` (0.02 is 2 %), `iterations` do not
     count either: rounds are taken until every ratio is known that well, for `duration` or 60 seconds at most. All of
     that is for each of the `processes`. With `floor` the first model is timed against itself as well. `slowest` is the
-    speed-up that every model is held against; what came of it is in `gates`.
+    speed-up that every model is held against; what came of it is in `gates`. At each of the `batches` all of it is
+    measured once more, for `throughput`; a model whose batch is fixed takes part only where it is that size.
 
-    Raises UsageError for numbers that leave nothing to measure, and ModelError where a model cannot be opened or run.
+    Raises UsageError for numbers that leave nothing to measure and for batches that a model does not take, and
+    ModelError where a model cannot be opened or run.
     """
     if slowest is not None:
         benchmarking.check_limit(slowest, len(models))
     opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
-    benchmark = benchmarking.measure(
-        [(Path(model.file.path), model.file.sha256) for model in opened],
-        [execution.example_feeds(model.inputs, seed) for model in opened],
-        options=options,
-        warmup=warmup,
-        iterations=iterations,
-        duration=_LONGEST if duration is None and interval_width is not None else duration,
-        interval_width=interval_width,
-        processes=processes,
-        floor=floor,
-        settle=True,
-        seed=seed,
-        progress=progress,
-    )
+    own = [model.inputs for model in opened]
+    inputs = {batch: [execution.at_batch(model, batch) for model in opened] for batch in batches}
+
+    def measured(inputs: Sequence[Sequence[TensorSpec]]) -> Benchmark:
+        return benchmarking.measure(
+            [(Path(model.file.path), model.file.sha256) for model in opened],
+            [execution.example_feeds(specs, seed) for specs in inputs],
+            options=options,
+            warmup=warmup,
+            iterations=iterations,
+            duration=_LONGEST if duration is None and interval_width is not None else duration,
+            interval_width=interval_width,
+            processes=processes,
+            floor=floor,
+            settle=True,
+            seed=seed,
+            progress=progress,
+        )
+
+    benchmark = measured(own)
+    throughput = [
+        benchmarking.throughput(benchmark, benchmark if specs == own else measured(specs), batch, seed=seed)
+        for batch, specs in inputs.items()
+    ]
+    benchmark = msgspec.structs.replace(benchmark, throughput=tuple(throughput), command=command)
     return benchmark if slowest is None else benchmarking.gated(benchmark, slowest)
 
 

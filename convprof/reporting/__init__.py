@@ -94,10 +94,10 @@ def render_fidelity(fidelity: Fidelity, output_format: str, *, color: bool = Fal
 
 
 def render_benchmark(benchmark: Benchmark, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
-    """How fast models are in one of FORMATS."""
+    """How fast models are in one of PAGE_FORMATS."""
     from convprof.reporting.views import benchmark as view
 
-    return _render(_Request(benchmark, view.document, view.sheet, color, width), output_format, FORMATS)
+    return _render(_Request(benchmark, view.document, view.sheet, color, width), output_format, PAGE_FORMATS)
 
 
 def render_comparison(found: RunComparison, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:

@@ -1,4 +1,4 @@
-"""A run, a plan or an analysis as one self-contained page: no network, no markup out of a model file, one script.
+"""Runs, plans, analyses and benchmarks as one self-contained page each: no network, no foreign markup, one script.
 
 The script sorts tables. The page allows it by its hash and no other, so that a name that gets through still runs
 nothing; without it the tables stay as they are.
@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from convprof.records.analysis import Analysis
+from convprof.records.benchmark import Benchmark
 from convprof.records.fidelity import Fidelity
 from convprof.records.planning import Planning
 from convprof.records.run import Rival, Run
@@ -32,14 +33,16 @@ from convprof.reporting.document import Table
 from convprof.reporting.escaping import visible
 from convprof.reporting.front import loss, points
 from convprof.reporting.layers import layers
-from convprof.reporting.outcome import Figure, figures, judgement
+from convprof.reporting.outcome import Figure, figures, judgement, model_name
 from convprof.reporting.views import analysis as analysis_view
 from convprof.reporting.views import benchmark as benchmark_view
+from convprof.reporting.views import environment as environment_view
 from convprof.reporting.views import fidelity as fidelity_view
 from convprof.reporting.views import planning as planning_view
 from convprof.reporting.views import prospects as prospects_view
 from convprof.reporting.views import rival as rival_view
 from convprof.reporting.views import run as run_view
+from convprof.reporting.views import speeds as speeds_view
 
 _LABELS = {
     "Run": "The run",
@@ -132,7 +135,7 @@ def render(run: Run) -> str:
         beside=rival_view.table(run),
         rivals=_rivals(planning, run.fidelity, run.rival) if planning else None,
         stages=run_view.stages(run.stages),
-        environment=benchmark_view.environment(run.benchmark.environment),
+        environment=environment_view.environment(run.benchmark),
         convention=wording.CONVENTION,
     )
 
@@ -193,6 +196,35 @@ def render_analysis(analysis: Analysis) -> str:
     )
 
 
+def render_benchmark(benchmark: Benchmark) -> str:
+    """The page of a benchmark as HTML."""
+    first = model_name(benchmark, 0)
+    throughput = ("Throughput",) if benchmark.throughput else ()
+    limits = ("Limits",) if benchmark.gates else ()
+    return _page(
+        "benchmark.html",
+        head=Head(
+            title=f"convprof bench: {first}",
+            brand=f"convprof {benchmark.environment.convprof}, bench",
+            model=first,
+            worth_it=False,
+            judgement="",
+            verdict=speeds_view.summary(benchmark),
+            figures=speeds_view.figures(benchmark),
+            sections=_sections("Speed", *throughput, *limits, "Run"),
+            remarks=benchmark_view.remarks(benchmark),
+        ),
+        times=times(benchmark),
+        models=benchmark_view.models(benchmark),
+        comparisons=benchmark_view.comparisons(benchmark),
+        throughput=benchmark_view.throughput(benchmark),
+        gates=benchmark_view.gates(benchmark),
+        environment=(*environment_view.environment(benchmark), *benchmark_view.rounds(benchmark)),
+        command=benchmark.command,
+        files=tuple((each.path, each.sha256) for each in benchmark.models),
+    )
+
+
 def _page(template: str, **values: object) -> str:
     environment = _environment()
     return environment.get_template(template).render(script=_script(environment), **values)
@@ -239,4 +271,9 @@ def _shown(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-PAGES: dict[type, Callable[[Any], str]] = {Run: render, Planning: render_planning, Analysis: render_analysis}
+PAGES: dict[type, Callable[[Any], str]] = {
+    Run: render,
+    Planning: render_planning,
+    Analysis: render_analysis,
+    Benchmark: render_benchmark,
+}

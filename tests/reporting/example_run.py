@@ -9,10 +9,11 @@ import msgspec
 
 from convprof.macs import conv_macs, conv_parameters
 from convprof.records.analysis import Analysis, ConvReport, FormOption, ModelFile, TensorSpec, Totals, Uncounted
-from convprof.records.benchmark import Benchmark, Comparison, Environment, ModelTimes
+from convprof.records.benchmark import BatchTimes, Benchmark, Comparison, Environment, ModelTimes, Throughput
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
+from convprof.records.machine import Machine
 from convprof.records.plan import Budget, KeptLayer, Plan, PlannedLayer, Prediction
 from convprof.records.remarks import Remark
 from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage
@@ -190,18 +191,38 @@ def times(path: str, median: float, spread: float, seed: int) -> ModelTimes:
     )
 
 
+def throughput(batch: int, models: tuple[ModelTimes, ...], comparisons: tuple[Comparison, ...]) -> Throughput:
+    """As if a batch took as long as its samples one by one."""
+    return Throughput(
+        batch=batch,
+        models=tuple(
+            BatchTimes(
+                msgspec.structs.replace(each, median_ms=batch * each.median_ms),
+                1000 / each.median_ms,
+                (980 / each.median_ms, 1020 / each.median_ms),
+                0.95,
+            )
+            for each in models
+        ),
+        comparisons=comparisons,
+        cautions=(Remark("noisy", "the middle half of the times spans 14% of the median"),),
+    )
+
+
 def benchmark() -> Benchmark:
+    models = (
+        times("models/resnet12_imagenette.onnx", 18.42, 0.35, 1),
+        times("resnet12_imagenette.separable.onnx", 8.71, 0.22, 2),
+        times("resnet12_imagenette.int8.onnx", 10.9, 0.3, 3),
+    )
+    comparisons = (
+        Comparison(0, 1, 2.114, (2.071, 2.158), 0.95, "faster"),
+        Comparison(0, 2, 1.69, (1.651, 1.732), 0.95, "faster"),
+    )
     return Benchmark(
         schema="convprof.benchmark/1",
-        models=(
-            times("models/resnet12_imagenette.onnx", 18.42, 0.35, 1),
-            times("resnet12_imagenette.separable.onnx", 8.71, 0.22, 2),
-            times("resnet12_imagenette.int8.onnx", 10.9, 0.3, 3),
-        ),
-        comparisons=(
-            Comparison(0, 1, 2.114, (2.071, 2.158), 0.95, "faster"),
-            Comparison(0, 2, 1.69, (1.651, 1.732), 0.95, "faster"),
-        ),
+        models=models,
+        comparisons=comparisons,
         environment=Environment(
             "Intel Xeon Platinum 8481C @ 2.70GHz",
             2,
@@ -212,7 +233,27 @@ def benchmark() -> Benchmark:
             "3.11.9",
             "2.2.1",
             "0.1.0",
+            session_options={"session.intra_op.allow_spinning": "0"},
         ),
+        machine=Machine(
+            physical_cores=1,
+            logical_cores=2,
+            core_quota=1.5,
+            instruction_sets=("avx2", "avx512_vnni"),
+            memory=1 << 34,
+            memory_limit=1 << 33,
+            governor="performance",
+            turbo=False,
+            container="podman",
+            hypervisor="KVM",
+            load_average=(0.31, 0.2, 0.1),
+            variables={"OMP_NUM_THREADS": "1"},
+            onnxruntime_build="Release",
+            available_providers=("CPUExecutionProvider",),
+            onnx="1.19.0",
+        ),
+        throughput=tuple(throughput(batch, models, comparisons) for batch in (8, 32)),
+        command="convprof bench models/resnet12_imagenette.onnx resnet12_imagenette.separable.onnx --batch 8,32",
         cautions=(
             Remark("noisy-machine", "the model against itself differed by 1.8 %: smaller differences mean nothing"),
         ),
@@ -353,6 +394,9 @@ def bare_run() -> Run:
             ),
             comparisons=(),
             cautions=(),
+            machine=None,
+            throughput=(),
+            command="",
         ),
         stages=(),
         verdict=replace(full.verdict, metric_change=None, worth_it=False, text="not worth it: nothing was measured"),
