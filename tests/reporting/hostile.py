@@ -73,5 +73,6 @@ def run() -> Run:
             environment=replace(full.benchmark.environment, cpu=NAMES[1], os=NAMES[5]),
         ),
         verdict=replace(full.verdict, text=" ".join(NAMES)),
+        scores=tuple(replace(each, name=name) for each, name in zip(full.scores, NAMES, strict=False)),
         notices=tuple(Remark(name, name) for name in NAMES),
     )
