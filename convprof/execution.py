@@ -145,6 +145,13 @@ def spread(model: Model, batches: Batches, samples: int) -> list[dict[str, Value
     return [{name: np.concatenate([feed[name] for feed in part]) for name in part[0]} for part in parts]
 
 
+def around(model: Model, batches: Batches, sample: int) -> tuple[dict[str, Values], int]:
+    """The smallest feed that the model takes and that holds a sample that `chunks` passes on, and where in it."""
+    size = fixed_batch(model) or 1
+    start = sample - sample % size
+    return batches.slice(start, start + size).first(size), sample - start
+
+
 def usable_samples(model: Model, batches: Batches) -> int:
     """How many of the samples `chunks` passes on."""
     fixed = fixed_batch(model)

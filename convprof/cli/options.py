@@ -23,6 +23,7 @@ FORMATS = ("table", "json", "csv", "markdown")
 PAGE_FORMATS = ("table", "html", "markdown", "json", "csv")
 NODES = "model-explorer"
 GRAPH_OPTIMIZATIONS = ("disable", "basic", "extended", "all")
+GRAPHS = ("original", "converted")
 NODE_FIGURES = ("macs", "macs-after", "latency", "latency-after", "error", "model-error")
 FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise, spatial, channel or tucker2"
 """Read by people; tests hold it against the table of forms, whose import would cost every start."""

@@ -18,12 +18,13 @@ from convprof.data import open_data
 from convprof.execution import Sizes
 from convprof.files import read_record
 from convprof.pipeline import steps
-from convprof.pipeline.opening import ONE_THREAD, PLANNING, open_model
+from convprof.pipeline.opening import ONE_THREAD, PICTURES, PLANNING, open_model
 from convprof.records.analysis import Analysis, TensorSpec
 from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
@@ -152,19 +153,36 @@ def compare(first: str | Path, second: str | Path) -> RunComparison:
 
 
 def report(
-    run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120, figure: str = "macs"
+    run_dir: str | Path,
+    output_format: str = "table",
+    *,
+    color: bool = False,
+    width: int = 120,
+    figure: str = "macs",
+    graph: str = "original",
 ) -> str:
     """The run or the plan in `run_dir` as text in one of `convprof.reporting.PAGE_FORMATS`.
 
     As "model-explorer" a run becomes node data for that program: one of `convprof.reporting.nodes.NODE_FIGURES` for
-    every conv. `color` and `width` are the terminal's. Raises DataError where there is neither run nor plan.
+    every conv of one of `GRAPHS` there. As html it shows pictures.json, where that is of the run. `color` and `width`
+    are the terminal's. Raises DataError where there is neither run nor plan.
     """
     if output_format == _NODES:
-        return render_nodes(read_record(Path(run_dir) / _REPORT, Run), figure)
+        return render_nodes(read_record(Path(run_dir) / _REPORT, Run), figure, graph)
     planned = Path(run_dir) / PLANNING
     if planned.exists() and not (Path(run_dir) / _REPORT).exists():
         return render_planning(read_record(planned, Planning), output_format, color=color, width=width)
-    return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)
+    run = read_record(Path(run_dir) / _REPORT, Run)
+    pictures = _pictures(run, Path(run_dir)) if output_format == "html" else None
+    return render_run(run, output_format, color=color, width=width, pictures=pictures)
+
+
+def _pictures(run: Run, folder: Path) -> Pictures | None:
+    """The pictures of the run's own model; what an earlier run has left there is of another."""
+    if not (folder / PICTURES).exists():
+        return None
+    found = read_record(folder / PICTURES, Pictures)
+    return found if found.converted == run.analysis_after.model.sha256 else None
 
 
 def _report_of(place: Path) -> Path:

@@ -11,6 +11,7 @@ from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.prices import LatencyTable
@@ -26,6 +27,7 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "fidelity": Fidelity,
     "benchmark": Benchmark,
     "run": Run,
+    "pictures": Pictures,
     "comparison": RunComparison,
 }
 

@@ -10,7 +10,6 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,9 +17,10 @@ from markupsafe import Markup
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.planning import Planning
 from convprof.records.run import Rival, Run
-from convprof.reporting import expectation, wording
+from convprof.reporting import expectation, scores, wording
 from convprof.reporting.charts.bars import latency, macs
 from convprof.reporting.charts.drift import drift
 from convprof.reporting.charts.energy import energies
@@ -28,10 +28,12 @@ from convprof.reporting.charts.errors import errors
 from convprof.reporting.charts.front import fronts
 from convprof.reporting.charts.scatter import Scatter
 from convprof.reporting.charts.shares import shares
+from convprof.reporting.charts.stages import stages as scores_chart
 from convprof.reporting.charts.times import times
 from convprof.reporting.document import Table
 from convprof.reporting.escaping import visible
 from convprof.reporting.front import loss, points
+from convprof.reporting.gallery import gallery
 from convprof.reporting.layers import layers
 from convprof.reporting.outcome import Figure, figures, judgement, model_name
 from convprof.reporting.views import analysis as analysis_view
@@ -99,8 +101,8 @@ class Rivals:
     notes: tuple[str, ...]
 
 
-def render(run: Run) -> str:
-    """The report of `run` as HTML."""
+def render(run: Run, pictures: Pictures | None = None) -> str:
+    """The report of `run` as HTML, with `pictures` of its outputs; raises DataError where they are none."""
     found = layers(run)
     planning = run.planning
     return _page(
@@ -114,7 +116,14 @@ def render(run: Run) -> str:
             verdict=run.verdict.text,
             figures=figures(run),
             sections=_sections(
-                "Speed", "Quality", "Work", "Kernels", "Layers", *(("Rivals",) if planning else ()), "Run"
+                "Speed",
+                "Quality",
+                *(("Pictures",) if pictures else ()),
+                "Work",
+                "Kernels",
+                "Layers",
+                *(("Rivals",) if planning else ()),
+                "Run",
             ),
             remarks=run_view.remarks(run),
         ),
@@ -128,6 +137,10 @@ def render(run: Run) -> str:
         models=benchmark_view.models(run.benchmark),
         comparisons=benchmark_view.comparisons(run.benchmark),
         outputs=fidelity_view.outputs(run.fidelity) if run.fidelity else None,
+        samples=fidelity_view.samples(run.fidelity) if run.fidelity else None,
+        scores=scores.table(run.scores),
+        scored=scores_chart(run.scores),
+        gallery=gallery(pictures) if pictures else None,
         metric=fidelity_view.metric_line(run.fidelity.metric) if run.fidelity else None,
         plan_facts=(*run_view.planned(run), *run_view.fitted(run.fits)),
         layer_table=run_view.layer_table(run),
@@ -271,7 +284,7 @@ def _shown(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-PAGES: dict[type, Callable[[Any], str]] = {
+PAGES: dict[type, Callable[..., str]] = {
     Run: render,
     Planning: render_planning,
     Analysis: render_analysis,

@@ -20,13 +20,14 @@ from convprof.records.comparison import (
     StagePair,
 )
 from convprof.records.convs import ConvSite, ConvSpec, pointwise
-from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
+from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity, SampleFidelity
 from convprof.records.files import FORMATS, decode, encode, schema
+from convprof.records.pictures import Pictures, SamplePictures
 from convprof.records.plan import Budget, KeptLayer, Measured, Plan, PlannedLayer, Prediction
 from convprof.records.planning import FrontPoint, Planning, Round
 from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, ProbePrice, Timing
 from convprof.records.remarks import Remark
-from convprof.records.run import FittedLayer, LayerChange, Rival, Run, RunVerdict, Stage
+from convprof.records.run import FittedLayer, LayerChange, Rival, Run, RunVerdict, Stage, StageScore
 
 _REMARK = Remark("a-code", "a sentence with “quotes”, <tags> & a newline\n")
 _FILE = ModelFile("modèle.onnx", "ab" * 32, 8, 17, "pytorch")
@@ -78,7 +79,10 @@ _PLAN = Plan(
 _FIDELITY = Fidelity(
     "convprof.fidelity/1",
     64,
-    (OutputFidelity("y", 0.5, 0.25, 12.0, 1.0, True), OutputFidelity("z", None, None, None, None, False)),
+    (
+        OutputFidelity("y", 0.5, 0.25, 12.0, 1.0, True, (SampleFidelity("worst", 3, None, 0.5),)),
+        OutputFidelity("z", None, None, None, None, False),
+    ),
     MetricChange("top1", 0.9, 0.8, -0.1, (-0.2, 0.0)),
     (_REMARK,),
 )
@@ -131,11 +135,12 @@ _RUN = Run(
     (LayerChange("conv", 10, 5, 4, 3, None, 0.5),),
     _FIDELITY,
     _BENCHMARK,
-    (Stage("fit", None, 1.5, 64),),
+    (Stage("fit", 1.5, 64),),
     RunVerdict(True, "yes", 2.0, (1.5, 2.5), None, -0.5),
     (_REMARK,),
     _PLANNING,
     Rival("dense int8", "int8.onnx", 256, 25, 100, 60, _FIDELITY, *_BENCHMARK.comparisons * 2),
+    (StageScore("closed form", _FIDELITY, None, 1.5),),
 )
 _FIGURES = RunFigures(
     *("a", "0.1", "convprof optimize", "00", True, 2.0, (1.5, 2.5), 0.95, (2.0, 1.0)),
@@ -154,6 +159,12 @@ _COMPARISON = RunComparison(
     (StagePair("fit", 1.5, None),),
     (_REMARK,),
 )
+_PICTURES = Pictures(
+    "convprof.pictures/1",
+    *("ab" * 32, "x", "y", "values", 96, 96, 1, "preprocessing"),
+    (SamplePictures("worst", 3, 0, 0, 8, 8, 0.5, None, None, b"\x89PNG", b"", b"\xff", b"\x00"),),
+    *("stretched", -1.0, 1.0, 20, (3, 1)),
+)
 _EXAMPLES: dict[str, msgspec.Struct] = {
     "analysis": _ANALYSIS,
     "plan": _PLAN,
@@ -163,6 +174,7 @@ _EXAMPLES: dict[str, msgspec.Struct] = {
     "benchmark": _BENCHMARK,
     "run": _RUN,
     "comparison": _COMPARISON,
+    "pictures": _PICTURES,
 }
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
@@ -176,7 +188,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 def _validate(value: Any, rule: dict[str, Any], whole: dict[str, Any]) -> None:
     """The part of JSON schema that our schemas use, strictly: an unknown keyword is an error."""
     known = {"title", "description", "type", "properties", "required", "additionalProperties", "items", "prefixItems"}
-    known |= {"minItems", "maxItems", "enum", "anyOf", "$ref", "default", "$defs"}
+    known |= {"minItems", "maxItems", "enum", "anyOf", "$ref", "default", "$defs", "contentEncoding"}
     assert set(rule) <= known, set(rule) - known
     if "$ref" in rule:
         _validate(value, whole["$defs"][rule["$ref"].removeprefix("#/$defs/")], whole)

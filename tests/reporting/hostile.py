@@ -86,5 +86,6 @@ def run() -> Run:
             command=" ".join(NAMES),
         ),
         verdict=replace(full.verdict, text=" ".join(NAMES)),
+        scores=tuple(replace(each, name=name) for each, name in zip(full.scores, NAMES, strict=False)),
         notices=tuple(Remark(name, name) for name in NAMES),
     )

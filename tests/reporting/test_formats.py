@@ -29,6 +29,7 @@ from convprof.reporting import (
     render_run,
     wording,
 )
+from convprof.reporting.candidates import candidates
 
 Maker = Callable[[], Run]
 RUNS: tuple[Maker, ...] = (example_run.run, example_run.bare_run, example_run.refitted_run, hostile.run)
@@ -112,7 +113,7 @@ def test_markdown_holds_no_markup_from_names() -> None:
 def test_markdown_of_a_run_leads_with_the_verdict() -> None:
     text = render_run(example_run.run(), "markdown")
     assert text.index("> Worth it") < text.index("| median latency") < text.index("<details>")
-    assert text.count("<details>") == text.count("</details>") == 4
+    assert text.count("<details>") == text.count("</details>") == 5
 
 
 def test_terminal_colours_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +133,8 @@ def test_terminal_keeps_to_eighty_columns() -> None:
 def test_analysis_table_says_what_an_engineer_asks() -> None:
     text = render_analysis(example_run.analysis(), "table", width=140)
     assert "MACs are multiply-accumulates of one inference at the input shapes stated" in text
+    assert "What to convert first" in text
+    assert candidates(example_run.analysis())[0].name in text.split("What to convert first")[1].splitlines()[3]
     for words in ("64x64x3x3", "r2 25% 39 (27)", "too-few-channels", "GlobalAveragePool", "batch-assumed"):
         assert words in text
 
