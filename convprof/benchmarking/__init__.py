@@ -6,4 +6,5 @@ processes show it. `rounds` reads the clock, `processes` starts others that do, 
 """
 
 from convprof.benchmarking.assembling import compare as compare
+from convprof.benchmarking.assembling import throughput as throughput
 from convprof.benchmarking.measuring import measure as measure

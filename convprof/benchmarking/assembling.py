@@ -10,7 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from convprof.benchmarking.rounds import Series
-from convprof.records.benchmark import Benchmark, Comparison, ModelTimes, ProcessRounds
+from convprof.records.benchmark import BatchTimes, Benchmark, Comparison, ModelTimes, ProcessRounds, Throughput
 from convprof.stats.comparison import ROUNDS_FOR_A_VERDICT, Interval, paired_ratio, ratio_of_processes, verdict
 from convprof.stats.samples import Sample
 from convprof.stats.settling import settled
@@ -59,6 +59,28 @@ def compare(benchmark: Benchmark, baseline: int, candidate: int, *, seed: int = 
     return _comparison(pair, (baseline, candidate), benchmark.rounds(), seed, benchmark.noise())
 
 
+def throughput(around: Benchmark, found: Benchmark, batch: int, *, seed: int = 0) -> Throughput:
+    """What `found`, measured with `batch` samples a run, says of samples a second, beside the benchmark `around` it.
+
+    A throughput is the ratio of the time that one sample a second would take to the time that a batch took: its
+    interval comes as that of any ratio.
+    """
+    return Throughput(
+        batch=batch,
+        models=tuple(_per_second(each, batch, found.rounds(), seed) for each in found.models),
+        comparisons=found.comparisons,
+        processes=found.processes,
+        floor=found.floor,
+        cautions=tuple(each for each in found.cautions if each not in around.cautions),
+    )
+
+
+def _per_second(times: ModelTimes, batch: int, counts: Sequence[int], seed: int) -> BatchTimes:
+    unit = (1000.0 * batch,) * len(times.samples_ms)
+    per_second, interval = _ratio(unit, times.samples_ms, counts, seed)
+    return BatchTimes(times, per_second, interval, _LEVEL)
+
+
 def with_comparisons(benchmark: Benchmark, seed: int) -> Benchmark:
     """The benchmark with its floor, if it has a twin, and the first model compared with every other."""
     if benchmark.twin is not None:
@@ -100,13 +122,19 @@ def _comparison(
     seed: int,
     floor: Interval = (1.0, 1.0),
 ) -> Comparison:
-    one, other = ([Sample(each) for each in _split(model.samples_ms, counts)] for model in pair)
-    if len(counts) == 1:
-        speedup, interval = paired_ratio(one[0], other[0], seed, _LEVEL)
-    else:
-        speedup, interval = ratio_of_processes(one, other, _LEVEL)
+    speedup, interval = _ratio(pair[0].samples_ms, pair[1].samples_ms, counts, seed)
     said = verdict(interval, floor) if sum(counts) >= ROUNDS_FOR_A_VERDICT else "inconclusive"
     return Comparison(*places, speedup, interval, _LEVEL, said)
+
+
+def _ratio(
+    baseline: Sequence[float], candidate: Sequence[float], counts: Sequence[int], seed: int
+) -> tuple[float, Interval]:
+    """The ratio of times that stand process after process, `counts` of each, and its interval."""
+    one, other = ([Sample(each) for each in _split(times, counts)] for times in (baseline, candidate))
+    if len(counts) == 1:
+        return paired_ratio(one[0], other[0], seed, _LEVEL)
+    return ratio_of_processes(one, other, _LEVEL)
 
 
 def _split(values: Sequence[float], counts: Sequence[int]) -> list[Sequence[float]]:

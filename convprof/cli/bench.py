@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 import click
 
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     number,
-    output_options,
+    page_options,
     quiet_option,
+    read_batches,
     read_dims,
     read_shapes,
     read_share,
@@ -23,6 +28,8 @@ _EXAMPLES = """\b
 Examples:
   convprof bench model.onnx small.onnx
   convprof bench model.onnx small.onnx --threads 2 --duration 10 --format json
+  convprof bench model.onnx small.onnx --batch 1,8,32
+  convprof bench model.onnx small.onnx --session-option session.intra_op.allow_spinning=0
   convprof bench model.onnx small.onnx --processes 5 --interval-width 2%
   convprof bench before.onnx after.onnx --fail-if-slower-than 1.0
 
@@ -63,16 +70,22 @@ the two is in "gates" of the JSON.
     "--floor/--no-floor", default=True, show_default=True, help="Also time MODEL against itself: the noise floor."
 )
 @slower_option
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    metavar="SIZES",
+    help="Also measure throughput at these batch sizes, each for as long as all the rest, as 1,8,32.",
+)
 @seed_option
-@output_options
+@page_options
 @quiet_option
 def command(
     model: str,
     others: tuple[str, ...],
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     warmup: int,
     iterations: int,
     duration: float | None,
@@ -80,6 +93,7 @@ def command(
     processes: int,
     floor: bool,
     slowest: float | None,
+    batches: tuple[str, ...],
     seed: int,
     output_format: str,
     output: str | None,
@@ -87,10 +101,10 @@ def command(
 ) -> int:
     """Time MODEL and OTHERS interleaved, and compare MODEL with each of the others."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
+    samples = read_batches(batches)
     narrow = None if width is None else read_share(width, "--interval-width")
     import convprof
     from convprof.reporting import render_benchmark
-    from convprof.runtime import RunOptions
 
     benchmark = convprof.bench(
         [model, *others],
@@ -103,8 +117,10 @@ def command(
         processes=processes,
         floor=floor,
         slowest=slowest,
-        options=RunOptions(threads, providers),
+        batches=samples,
+        options=options(),
         seed=seed,
+        command=shlex.join(["convprof", *sys.argv[1:]]),
         progress=console.reporter(quiet),
     )
     console.deliver(

@@ -10,6 +10,7 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     budget_options,
     calibration_option,
     choice_options,
@@ -84,8 +85,7 @@ def command(
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
     iterations: int,
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     memory: str,
     resume: bool,
@@ -102,7 +102,6 @@ def command(
     limits = read_limits(slowest, drop, params, macs)
     import convprof
     from convprof.reporting import render_run
-    from convprof.runtime import RunOptions
 
     run = convprof.optimize(
         model,
@@ -123,7 +122,7 @@ def command(
         input_shapes=shapes,
         dims=sizes,
         iterations=iterations,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         memory=held,
         resume=resume,

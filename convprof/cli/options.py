@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -13,12 +14,17 @@ from convprof.errors import UsageError
 if TYPE_CHECKING:
     from convprof.records.gates import Limits
     from convprof.records.plan import Budget
+    from convprof.runtime import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+Running = Callable[[], "RunOptions"]
+"""How models are run, as a command gets it: see `run_options`."""
 
 FORMATS = ("table", "json", "csv", "markdown")
 PAGE_FORMATS = ("table", "html", "markdown", "json", "csv")
 NODES = "model-explorer"
+GRAPH_OPTIMIZATIONS = ("disable", "basic", "extended", "all")
+GRAPHS = ("original", "converted")
 NODE_FIGURES = ("macs", "macs-after", "latency", "latency-after", "error", "model-error")
 FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise, spatial, channel or tucker2"
 """Read by people; tests hold it against the table of forms, whose import would cost every start."""
@@ -46,7 +52,32 @@ _SHAPES = (
 )
 _RUN = (
     click.option(
-        "--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="Threads of the runtime."
+        "--threads",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 1024),
+        help="Threads of the runtime within an operator.",
+    ),
+    click.option(
+        "--inter-op-threads",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 1024),
+        help="More than one run operators beside each other where the model branches.",
+    ),
+    click.option(
+        "--graph-optimization",
+        default="all",
+        show_default=True,
+        type=click.Choice(GRAPH_OPTIMIZATIONS),
+        help="How far ONNX Runtime may change the graph.",
+    ),
+    click.option(
+        "--session-option",
+        "session_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Configuration entry of ONNX Runtime, as session.intra_op.allow_spinning=0; repeatable.",
     ),
     click.option(
         "--provider",
@@ -189,8 +220,33 @@ def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     return add
 
 
+def run_options(function: F) -> F:
+    """Add the options of how models are run; the command gets them as one function, `options`, that makes RunOptions.
+
+    So nothing heavy is loaded before the command has looked at its other options.
+    """
+
+    @wraps(function)
+    def running(
+        *,
+        threads: int,
+        inter_op_threads: int,
+        graph_optimization: str,
+        session_options: tuple[str, ...],
+        providers: tuple[str, ...],
+        **others: object,
+    ) -> object:
+        def options() -> RunOptions:
+            from convprof.runtime import RunOptions
+
+            return RunOptions(threads, providers, inter_op_threads, graph_optimization, session_options)
+
+        return function(**others, options=options)
+
+    return _with(_RUN)(cast(F, running))
+
+
 shape_options = _with(_SHAPES)
-run_options = _with(_RUN)
 output_options = _with((_format(FORMATS), _FILE))
 page_options = _with((_format(PAGE_FORMATS), _FILE))
 report_options = _with((_format((*PAGE_FORMATS, NODES)), _FILE))
@@ -238,6 +294,15 @@ def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
             raise UsageError(f"--dim {text!r}", "it is a name and one size", "write NAME=SIZE, as N=1")
         dims[name] = sizes[0]
     return dims
+
+
+def read_batches(texts: tuple[str, ...]) -> tuple[int, ...]:
+    """Batch sizes from numbers separated by commas, each once; raises UsageError for anything else."""
+    parts = [part for text in texts for part in text.split(",")]
+    sizes = [read_sizes(part, f"--batch {part!r}", "--batch 1,8,32") for part in parts]
+    if any(len(each) != 1 for each in sizes):
+        raise UsageError("--batch", "a batch has one size", "write --batch 1,8,32")
+    return tuple(dict.fromkeys(size for each in sizes for size in each))
 
 
 def read_budget(

@@ -7,6 +7,7 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     output_options,
     preprocess_option,
     quiet_option,
@@ -48,8 +49,7 @@ def command(
     drop: float | None,
     params: str | None,
     macs: str | None,
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     output_format: str,
     output: str | None,
     quiet: bool,
@@ -58,7 +58,6 @@ def command(
     limits = read_limits(None, drop, params, macs)
     import convprof
     from convprof.reporting import render_fidelity
-    from convprof.runtime import RunOptions
 
     fidelity = convprof.verify(
         model,
@@ -68,7 +67,7 @@ def command(
         metric=metric,
         preprocess=preprocess,
         limits=limits,
-        options=RunOptions(threads, providers),
+        options=options(),
         progress=console.reporter(quiet),
     )
     console.notices(fidelity.notices, quiet)

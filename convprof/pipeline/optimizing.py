@@ -27,11 +27,11 @@ from convprof.files import keep_apart, staged, write_text
 from convprof.forms import FORMS
 from convprof.holding import DEFAULT_BUDGET
 from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_record, resumed, usual, with_front
-from convprof.pipeline.job import Job
-from convprof.pipeline.opening import ONE_THREAD, PLAN, judged_on, open_to_fit
+from convprof.pipeline.job import Job, scores
+from convprof.pipeline.opening import ONE_THREAD, PICTURES, PLAN, judged_on, open_to_fit
 from convprof.pipeline.proposing import choices
 from convprof.pipeline.rivals import int8, rival
-from convprof.pipeline.steps import Watch, summaries
+from convprof.pipeline.steps import Watch, pictures, summaries
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.files import encode
@@ -108,7 +108,11 @@ def optimize(
         done = carried_out(job, decision, folder / _MODEL, kept)
         after = analysis.analyze(done.written, max_rank=0)
         fidelity = done.fidelity
-        watch.stage("fit and verify", batches, fidelity.metric.after if fidelity and fidelity.metric else None)
+        watch.stage("fit and verify", batches)
+        scored = scores(job, done)
+        watch.stage("score by weights")
+        seen = pictures(opened, done.written, judged, fidelity, options) if judged and fidelity else None
+        watch.stage("pictures")
         dense8 = int8(job, folder / _INT8)
         watch.stage("int8", batches)
         feeds = job.feeds()
@@ -143,11 +147,14 @@ def optimize(
             ),
             planning=planning_record(decision, choice, damage.measure, command),
             rival=None if other is None else msgspec.structs.replace(other, path=str(final / _INT8)),
+            scores=scored,
         )
         run = msgspec.structs.replace(run, gates=gates.of_run(run, limits))
         write_text(folder / PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
-        write_text(folder / _PAGE, render_run(run, "html"))
+        if seen is not None:
+            write_text(folder / PICTURES, encode(seen))
+        write_text(folder / _PAGE, render_run(run, "html", pictures=seen))
     return run
 
 

@@ -13,6 +13,7 @@ from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.damage import KeptDamage
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.prices import LatencyTable
@@ -29,6 +30,7 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "fidelity": Fidelity,
     "benchmark": Benchmark,
     "run": Run,
+    "pictures": Pictures,
     "comparison": RunComparison,
     "cost": Cost,
 }

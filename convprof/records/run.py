@@ -17,12 +17,24 @@ from convprof.records.remarks import Remark
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One step: how long it took, on how many samples, and the score after it where one was measured."""
+    """One step: how long it took, and on how many samples."""
 
     name: str
-    score: float | None
     seconds: float
     samples: int | None
+
+
+class StageScore(msgspec.Struct, frozen=True):
+    """How near the model was to the original after one step of making it, as "weights only" or "closed form".
+
+    The step took `samples` inputs (None: it needed none) and `seconds`, without the comparison. `fidelity` holds the
+    metric before, that is of the original, and after.
+    """
+
+    name: str
+    fidelity: Fidelity
+    samples: int | None
+    seconds: float
 
 
 class FittedLayer(msgspec.Struct, frozen=True):
@@ -106,6 +118,7 @@ class Run(msgspec.Struct, frozen=True):
     notices: tuple[Remark, ...] = ()
     planning: Planning | None = None
     rival: Rival | None = None
+    scores: tuple[StageScore, ...] = ()
     gates: tuple[Gate, ...] = ()
 
     def judged(self) -> Comparison | None:

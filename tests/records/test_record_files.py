@@ -23,14 +23,15 @@ from convprof.records.comparison import (
 from convprof.records.convs import ConvSite, ConvSpec, pointwise
 from convprof.records.cost import Cost, LayerCost
 from convprof.records.damage import Candidate, Damage, KeptDamage, Sensitivity
-from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
+from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity, SampleFidelity
 from convprof.records.files import FORMATS, decode, encode, schema
 from convprof.records.gates import Gate
+from convprof.records.pictures import Pictures, SamplePictures
 from convprof.records.plan import Budget, KeptLayer, Measured, Plan, PlannedLayer, Prediction
 from convprof.records.planning import FrontPoint, Planning, Round
 from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, ProbePrice, Timing
 from convprof.records.remarks import Remark
-from convprof.records.run import FittedLayer, LayerChange, Rival, Run, RunVerdict, Stage
+from convprof.records.run import FittedLayer, LayerChange, Rival, Run, RunVerdict, Stage, StageScore
 
 _REMARK = Remark("a-code", "a sentence with “quotes”, <tags> & a newline\n")
 _FILE = ModelFile("modèle.onnx", "ab" * 32, 8, 17, "pytorch")
@@ -83,7 +84,10 @@ _GATE = Gate("fail-if-slower-than", 1, 1.0, "times", 2.0, (1.5, 2.5), "passed", 
 _FIDELITY = Fidelity(
     "convprof.fidelity/1",
     64,
-    (OutputFidelity("y", 0.5, 0.25, 12.0, 1.0, True), OutputFidelity("z", None, None, None, None, False)),
+    (
+        OutputFidelity("y", 0.5, 0.25, 12.0, 1.0, True, (SampleFidelity("worst", 3, None, 0.5),)),
+        OutputFidelity("z", None, None, None, None, False),
+    ),
     MetricChange("top1", 0.9, 0.8, -0.1, (-0.2, 0.0)),
     (_REMARK,),
     (Gate("fail-if-drop-above", 1, 1.0, "points", None, None, "inconclusive", "nothing is known"),),
@@ -137,11 +141,12 @@ _RUN = Run(
     (LayerChange("conv", 10, 5, 4, 3, None, 0.5),),
     _FIDELITY,
     _BENCHMARK,
-    (Stage("fit", None, 1.5, 64),),
+    (Stage("fit", 1.5, 64),),
     RunVerdict(True, "yes", 2.0, (1.5, 2.5), None, -0.5),
     (_REMARK,),
     _PLANNING,
     Rival("dense int8", "int8.onnx", 256, 25, 100, 60, _FIDELITY, *_BENCHMARK.comparisons * 2),
+    (StageScore("closed form", _FIDELITY, None, 1.5),),
     (_GATE,),
 )
 _FIGURES = RunFigures(
@@ -175,6 +180,12 @@ _DAMAGE = KeptDamage(
 )
 _LAYER_COST = LayerCost("dense", (8, 8, 3), (8, 8, 4), (4, 3, 3, 3), 100, 50)
 _COST = Cost("convprof.cost/1", _LAYER_COST, (_LAYER_COST,), 100, 50, 1.0, 1.0, 3)
+_PICTURES = Pictures(
+    "convprof.pictures/1",
+    *("ab" * 32, "x", "y", "values", 96, 96, 1, "preprocessing"),
+    (SamplePictures("worst", 3, 0, 0, 8, 8, 0.5, None, None, b"\x89PNG", b"", b"\xff", b"\x00"),),
+    *("stretched", -1.0, 1.0, 20, (3, 1)),
+)
 _EXAMPLES: dict[str, msgspec.Struct] = {
     "analysis": _ANALYSIS,
     "plan": _PLAN,
@@ -186,6 +197,7 @@ _EXAMPLES: dict[str, msgspec.Struct] = {
     "run": _RUN,
     "comparison": _COMPARISON,
     "cost": _COST,
+    "pictures": _PICTURES,
 }
 
 

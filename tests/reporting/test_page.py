@@ -13,7 +13,7 @@ import pytest
 
 from convprof.records.analysis import FormOption
 from convprof.records.run import Run
-from convprof.reporting import render_analysis, render_run
+from convprof.reporting import render_analysis, render_benchmark, render_run
 from convprof.reporting.candidates import candidates
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -65,6 +65,7 @@ RUNS = {"example": example_run.run, "bare": example_run.bare_run, "hostile": hos
 RENDERED: dict[str, Callable[[Run], str]] = {
     "run": lambda run: render_run(run, "html"),
     "analysis": lambda run: render_analysis(run.analysis, "html"),
+    "benchmark": lambda run: render_benchmark(run.benchmark, "html"),
 }
 
 
@@ -153,7 +154,7 @@ def test_every_chart_is_there() -> None:
     page = render_run(example_run.run(), "html")
     for title in ("Every measurement", "Time by layer", "Output error by layer", "Work by layer"):
         assert f"<h3>{title}</h3>" in page
-    assert page.count('class="energy"') == 3
+    assert page.count('class="energy"') == 3 + 1  # the samples are folded like the kernels of each form
 
 
 def empty_run() -> Run:
