@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from convprof.pipeline import report as report
     from convprof.pipeline import rewrite as rewrite
     from convprof.pipeline import verify as verify
+    from convprof.records.gates import Limits as Limits
     from convprof.records.plan import Budget as Budget
 
 _VERBS = ("analyze", "bench", "compare", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite", "verify")
 
-__all__ = ["Budget", "ConvprofError", "__version__", *_VERBS]
+__all__ = ["Budget", "ConvprofError", "Limits", "__version__", *_VERBS]
 
 
 def __getattr__(name: str) -> object:
@@ -44,4 +45,8 @@ def __getattr__(name: str) -> object:
         from convprof.records.plan import Budget
 
         return Budget
+    if name == "Limits":
+        from convprof.records.gates import Limits
+
+        return Limits
     raise AttributeError(f"module 'convprof' has no attribute {name!r}")

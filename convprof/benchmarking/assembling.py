@@ -11,14 +11,12 @@ from msgspec.structs import replace
 
 from convprof.benchmarking.rounds import Series
 from convprof.records.benchmark import BatchTimes, Benchmark, Comparison, ModelTimes, ProcessRounds, Throughput
-from convprof.stats.comparison import Interval, paired_ratio, ratio_of_processes, verdict
+from convprof.stats.comparison import ROUNDS_FOR_A_VERDICT, Interval, paired_ratio, ratio_of_processes, verdict
 from convprof.stats.samples import Sample
 from convprof.stats.settling import settled
 from convprof.stats.summaries import interquartile_range, median, percentiles
 
 _LEVEL = 0.95
-_ROUNDS_FOR_A_VERDICT = 6
-"""Below it no order statistics enclose the median with 95 %: 2 / 2^5 is more than 0.05."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def processes(found: Taken) -> tuple[ProcessRounds, ...]:
 def compare(benchmark: Benchmark, baseline: int, candidate: int, *, seed: int = 0) -> Comparison:
     """Compare any two models of a benchmark by the times in it; `seed` decides the resamples of the interval."""
     pair = (benchmark.models[baseline], benchmark.models[candidate])
-    return _comparison(pair, (baseline, candidate), _counts(benchmark), seed, floor_below(benchmark))
+    return _comparison(pair, (baseline, candidate), benchmark.rounds(), seed, benchmark.noise())
 
 
 def throughput(around: Benchmark, found: Benchmark, batch: int, *, seed: int = 0) -> Throughput:
@@ -69,7 +67,7 @@ def throughput(around: Benchmark, found: Benchmark, batch: int, *, seed: int = 0
     """
     return Throughput(
         batch=batch,
-        models=tuple(_per_second(each, batch, _counts(found), seed) for each in found.models),
+        models=tuple(_per_second(each, batch, found.rounds(), seed) for each in found.models),
         comparisons=found.comparisons,
         processes=found.processes,
         floor=found.floor,
@@ -83,30 +81,10 @@ def _per_second(times: ModelTimes, batch: int, counts: Sequence[int], seed: int)
     return BatchTimes(times, per_second, interval, _LEVEL)
 
 
-def floor_below(benchmark: Benchmark) -> Interval:
-    """What a difference has to be beyond: the floor, where it was measured in one process.
-
-    One process shows what may differ between two sessions in that floor only; the intervals of several have it in them.
-    """
-    if benchmark.floor is None or len(_counts(benchmark)) > 1:
-        return 1.0, 1.0
-    return benchmark.floor.interval
-
-
-def enough(benchmark: Benchmark) -> bool:
-    """Whether there are rounds enough for a verdict."""
-    return sum(_counts(benchmark)) >= _ROUNDS_FOR_A_VERDICT
-
-
-def _counts(benchmark: Benchmark) -> list[int]:
-    """Rounds by process."""
-    return [each.rounds for each in benchmark.processes] or [len(benchmark.models[0].samples_ms)]
-
-
 def with_comparisons(benchmark: Benchmark, seed: int) -> Benchmark:
     """The benchmark with its floor, if it has a twin, and the first model compared with every other."""
     if benchmark.twin is not None:
-        floor = _comparison((benchmark.models[0], benchmark.twin), (0, 0), _counts(benchmark), seed)
+        floor = _comparison((benchmark.models[0], benchmark.twin), (0, 0), benchmark.rounds(), seed)
         benchmark = replace(benchmark, floor=floor)
     others = range(1, len(benchmark.models))
     return replace(benchmark, comparisons=tuple(compare(benchmark, 0, other, seed=seed) for other in others))
@@ -145,7 +123,7 @@ def _comparison(
     floor: Interval = (1.0, 1.0),
 ) -> Comparison:
     speedup, interval = _ratio(pair[0].samples_ms, pair[1].samples_ms, counts, seed)
-    said = verdict(interval, floor) if sum(counts) >= _ROUNDS_FOR_A_VERDICT else "inconclusive"
+    said = verdict(interval, floor) if sum(counts) >= ROUNDS_FOR_A_VERDICT else "inconclusive"
     return Comparison(*places, speedup, interval, _LEVEL, said)
 
 

@@ -21,6 +21,7 @@ from convprof.cli.options import (
     run_options,
     seed_option,
     shape_options,
+    slower_option,
 )
 
 _EXAMPLES = """\b
@@ -68,14 +69,7 @@ the two is in "gates" of the JSON.
 @click.option(
     "--floor/--no-floor", default=True, show_default=True, help="Also time MODEL against itself: the noise floor."
 )
-@click.option(
-    "--fail-if-slower-than",
-    "slowest",
-    metavar="SPEEDUP",
-    callback=number,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Exit with 1 unless every other model is that many times as fast as MODEL, as 1.0.",
-)
+@slower_option
 @click.option(
     "--batch",
     "batches",
@@ -134,9 +128,4 @@ def command(
         output,
         [model, *others],
     )
-    stopped = [gate for gate in benchmark.gates if gate.outcome != "passed"]
-    for gate in stopped:
-        console.say(
-            f"convprof: {gate.name} {gate.limit}: {benchmark.models[gate.candidate].path}: {gate.outcome}", quiet
-        )
-    return 1 if stopped else 0
+    return 0 if console.held(benchmark.gates, quiet) else 1

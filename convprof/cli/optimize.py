@@ -15,6 +15,7 @@ from convprof.cli.options import (
     calibration_option,
     choice_options,
     fit_options,
+    gate_options,
     judging_options,
     only_skip_options,
     preprocess_option,
@@ -22,6 +23,7 @@ from convprof.cli.options import (
     read_budget,
     read_bytes,
     read_dims,
+    read_limits,
     read_shapes,
     run_options,
     seed_option,
@@ -33,8 +35,10 @@ Examples:
   convprof optimize model.onnx --calibration inputs.npz -o run
   convprof optimize model.onnx --calibration pictures/ --preprocess imagenet,size=224 --target-latency 0.4 -o run
   convprof optimize model.onnx --calibration calib.npz --eval test.npz --labels y --max-drop 0.5 -o run
+  convprof optimize model.onnx --calibration calib.npz --fail-if-slower-than 1.5 --fail-if-drop-above 1.0 -o run
 \b
-Exit code 1 means: done, and the result is not worth having; the report says why.
+Exit code 1 means: done, and the result is not worth having; the report says why. With --fail-if options these alone
+decide: 1 means that the result breaks one, or cannot be seen to keep it; which of the two is in "gates" of report.json.
 """
 
 
@@ -44,6 +48,7 @@ Exit code 1 means: done, and the result is not worth having; the report says why
 @judging_options
 @preprocess_option
 @budget_options
+@gate_options
 @choice_options
 @only_skip_options
 @shape_options
@@ -67,6 +72,10 @@ def command(
     target_params: float | None,
     max_drop: float | None,
     min_sqnr: float | None,
+    slowest: float | None,
+    drop: float | None,
+    params: str | None,
+    macs: str | None,
     forms: tuple[str, ...],
     latency_table: str | None,
     sweep: bool,
@@ -90,6 +99,7 @@ def command(
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
     held = read_bytes(memory, f"--memory {memory!r}")
     budget = read_budget(target_latency, target_macs, target_params, max_drop, min_sqnr)
+    limits = read_limits(slowest, drop, params, macs)
     import convprof
     from convprof.reporting import render_run
 
@@ -102,6 +112,7 @@ def command(
         metric=metric,
         preprocess=preprocess,
         budget=budget,
+        limits=limits,
         forms=forms,
         latency_table=latency_table,
         sweep=sweep,
@@ -121,4 +132,5 @@ def command(
     console.notices(run.notices, quiet)
     console.deliver(lambda color, width: render_run(run, "table", color=color, width=width), None)
     console.say(f"convprof: wrote {output}/model.onnx, plan.json, report.json and report.html", quiet)
-    return 0 if run.verdict.worth_it else 1
+    kept = console.held(run.gates, quiet) if run.gates else run.verdict.worth_it
+    return 0 if kept else 1

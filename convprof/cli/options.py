@@ -12,6 +12,7 @@ import click
 from convprof.errors import UsageError
 
 if TYPE_CHECKING:
+    from convprof.records.gates import Limits
     from convprof.records.plan import Budget
     from convprof.runtime import RunOptions
 
@@ -37,6 +38,7 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
     return value
 
 
+_THOUSANDS: dict[str | None, int] = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SHARE = click.FloatRange(min=0, max=1, min_open=True)
 _SHAPES = (
     click.option(
@@ -136,6 +138,34 @@ _JUDGING = (
     click.option("--labels", metavar="NAME", help="Array of the --eval data that holds the labels, or a .npy file."),
     click.option("--metric", help="top1, agreement, psnr or module:function; by default what fits the labels."),
 )
+_FAIL_IF_SLOWER = click.option(
+    "--fail-if-slower-than",
+    "slowest",
+    metavar="SPEEDUP",
+    callback=number,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Exit with 1 unless every model is known to be that many times as fast as the first, as 1.0.",
+)
+_FAIL_IF_WORSE = (
+    click.option(
+        "--fail-if-drop-above",
+        "drop",
+        metavar="POINTS",
+        callback=number,
+        type=click.FloatRange(min=0),
+        help="Exit with 1 unless the loss of the metric is known to be no more: points of top1 or agreement, dB of "
+        "psnr; without labels points of agreement with the original, or % of relative error.",
+    ),
+    click.option(
+        "--fail-if-params-above",
+        "params",
+        metavar="LIMIT",
+        help="Exit with 1 if it has more parameters: a share of the original's, as 0.5 or 50%, or a number, as 1.2M.",
+    ),
+    click.option(
+        "--fail-if-macs-above", "macs", metavar="LIMIT", help="Exit with 1 if it has more MACs: the same, as 40% or 3G."
+    ),
+)
 _QUIET = (click.option("-q", "--quiet", is_flag=True, help="No progress and no notices."),)
 _SEED = (
     click.option(
@@ -229,6 +259,9 @@ calibration_option = _with(_CALIBRATION)
 budget_options = _with(_BUDGET)
 choice_options = _with(_CHOICE)
 judging_options = _with(_JUDGING)
+slower_option = _with((_FAIL_IF_SLOWER,))
+worse_options = _with(_FAIL_IF_WORSE)
+gate_options = _with((_FAIL_IF_SLOWER, *_FAIL_IF_WORSE))
 
 
 def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -293,6 +326,30 @@ def _read_latency(text: str) -> tuple[float | None, float | None]:
         what = f"--target-latency {text!r}"
         raise UsageError(what, "it is a share of the model's time, or a time", "write 0.5, 50% or 12ms")
     return share, None
+
+
+def read_limits(slowest: float | None, drop: float | None, params: str | None, macs: str | None) -> Limits:
+    """From the options of the gates to the record; raises UsageError for a size that is none."""
+    from convprof.records.gates import Limits
+
+    return Limits(
+        slowest, drop, *_read_size(params, "--fail-if-params-above"), *_read_size(macs, "--fail-if-macs-above")
+    )
+
+
+def _read_size(text: str | None, what: str) -> tuple[int | None, float | None]:
+    """A number, from 120000, 1.2M or 3G, or a share, from 0.5 or 50%; raises UsageError for anything else."""
+    if text is None:
+        return None, None
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?) ?([%kmgt])?", text.strip().lower(), re.ASCII)
+    value, unit = (float(found[1]), found[2]) if found else (0.0, None)
+    share = value / 100 if unit == "%" else value
+    if share > 0 and (unit == "%" or (unit is None and share <= 1)):
+        return None, share
+    count = value * _THOUSANDS.get(unit, 1)
+    if count < 1 or (unit is None and count != int(count)):
+        raise UsageError(f"{what} {text!r}", "it is a share of the original's, or a number", "write 0.5, 50% or 1.2M")
+    return int(count), None
 
 
 def read_share(text: str, what: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from convprof import (
     analysis,
@@ -13,6 +13,7 @@ from convprof import (
     comparing,
     costing,
     execution,
+    gates,
 )
 from convprof.data import open_data
 from convprof.execution import Sizes
@@ -24,6 +25,7 @@ from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
+from convprof.records.gates import Limits
 from convprof.records.pictures import Pictures
 from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
@@ -59,14 +61,25 @@ def verify(
     labels: str | None = None,
     metric: str | None = None,
     preprocess: str | None = None,
+    limits: Limits = gates.NO_LIMITS,
     options: RunOptions = ONE_THREAD,
     progress: Progress = silent,
 ) -> Fidelity:
-    """Compare two models on data: every output, and with labels the metric before and after."""
+    """Compare two models on data: every output, and with labels the metric before and after.
+
+    `limits` name what is held against them, but for `slower_than`, for nothing is timed; what came of it is in `gates`.
+    """
+    gates.check(limits, timed=False)
     loaded = execution.load(Path(model))
     batches = open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
     before = execution.settle(loaded, {}, {}, batches.shapes)
-    return steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
+    fidelity = steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
+    held = gates.of_fidelity(fidelity, limits)
+    if gates.on_sizes(limits):
+        after = execution.settle(execution.load(Path(converted)), {}, {}, batches.shapes)
+        one, other = (analysis.analyze(each, max_rank=0).totals for each in (before, after))
+        held += gates.of_sizes(one, other, limits)
+    return replace(fidelity, gates=held)
 
 
 def bench(
@@ -98,8 +111,8 @@ def bench(
     Raises UsageError for numbers that leave nothing to measure and for batches that a model does not take, and
     ModelError where a model cannot be opened or run.
     """
-    if slowest is not None:
-        benchmarking.check_limit(slowest, len(models))
+    limits = Limits(slower_than=slowest)
+    gates.check(limits, timed=len(models) > 1)
     opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
     own = [model.inputs for model in opened]
     inputs = {batch: [execution.at_batch(model, batch) for model in opened] for batch in batches}
@@ -125,8 +138,8 @@ def bench(
         benchmarking.throughput(benchmark, benchmark if specs == own else measured(specs), batch, seed=seed)
         for batch, specs in inputs.items()
     ]
-    benchmark = msgspec.structs.replace(benchmark, throughput=tuple(throughput), command=command)
-    return benchmark if slowest is None else benchmarking.gated(benchmark, slowest)
+    benchmark = replace(benchmark, throughput=tuple(throughput), command=command)
+    return replace(benchmark, gates=gates.of_times(benchmark, limits))
 
 
 def cost(
@@ -143,13 +156,17 @@ def cost(
     return costing.cost(input_shape, kernel, filters, stride=stride, padding=padding, dilation=dilation, rank=rank)
 
 
-def compare(first: str | Path, second: str | Path) -> RunComparison:
+def compare(first: str | Path, second: str | Path, *, limits: Limits = gates.NO_LIMITS) -> RunComparison:
     """What changed from one run of `optimize` to another: each is the run's folder, or a report.json.
+
+    `limits` are held against the second run's model beside the first's; what came of it is in `gates`.
 
     Raises DataError where there is no run, and where the runs are of models that share no convolution.
     """
+    gates.check(limits)
     runs = [read_record(_report_of(Path(place)), Run) for place in (first, second)]
-    return comparing.compare(runs[0], runs[1], (str(first), str(second)))
+    found = comparing.compare(runs[0], runs[1], (str(first), str(second)))
+    return replace(found, gates=gates.between(found, runs[0], runs[1], limits))
 
 
 def report(

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from convprof.records.gates import Gate
 from convprof.records.machine import Machine
 from convprof.records.remarks import Remark
 
@@ -72,17 +73,6 @@ class ProcessRounds(msgspec.Struct, frozen=True):
     settling: int = 0
 
 
-class Gate(msgspec.Struct, frozen=True):
-    """A limit that the measurement was held against; `value` is the speed-up of the model at `candidate`."""
-
-    name: Literal["fail-if-slower-than"]
-    candidate: int
-    limit: float
-    value: float
-    interval: tuple[float, float]
-    outcome: Literal["passed", "failed", "inconclusive"]
-
-
 class BatchTimes(msgspec.Struct, frozen=True):
     """One model at one batch size: `times` are of whole batches, `per_second` and its `interval` are of samples."""
 
@@ -131,3 +121,15 @@ class Benchmark(msgspec.Struct, frozen=True):
     def model(self, at: int) -> ModelTimes | None:
         """The model at an index, which may come out of an edited file; None where there is no such model."""
         return self.models[at] if 0 <= at < len(self.models) else None
+
+    def rounds(self) -> tuple[int, ...]:
+        """Rounds of each process."""
+        counted = tuple(each.rounds for each in self.processes)
+        return counted or (len(self.models[0].samples_ms) if self.models else 0,)
+
+    def noise(self) -> tuple[float, float]:
+        """What a ratio has to be beyond to be a difference: the floor, where it was measured in one process.
+
+        One process shows what may differ between two sessions in that floor only; intervals of several have it in them.
+        """
+        return (1.0, 1.0) if self.floor is None or len(self.rounds()) > 1 else self.floor.interval

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from convprof.records.gates import Gate
 from convprof.records.remarks import Remark
 
 Place = Literal["worst", "median", "best"]
@@ -62,3 +63,4 @@ class Fidelity(msgspec.Struct, frozen=True):
     outputs: tuple[OutputFidelity, ...]
     metric: MetricChange | None = None
     notices: tuple[Remark, ...] = ()
+    gates: tuple[Gate, ...] = ()

@@ -10,6 +10,8 @@ from convprof.errors import DataError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
+from convprof.records.cost import Cost
+from convprof.records.damage import KeptDamage
 from convprof.records.fidelity import Fidelity
 from convprof.records.pictures import Pictures
 from convprof.records.plan import Plan
@@ -24,11 +26,13 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "plan": Plan,
     "planning": Planning,
     "latency": LatencyTable,
+    "damage": KeptDamage,
     "fidelity": Fidelity,
     "benchmark": Benchmark,
     "run": Run,
     "pictures": Pictures,
     "comparison": RunComparison,
+    "cost": Cost,
 }
 
 

@@ -10,6 +10,7 @@ from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark, Comparison, ModelTimes
 from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity
+from convprof.records.gates import Gate
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.remarks import Remark
@@ -118,6 +119,7 @@ class Run(msgspec.Struct, frozen=True):
     planning: Planning | None = None
     rival: Rival | None = None
     scores: tuple[StageScore, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
     def judged(self) -> Comparison | None:
         """The comparison that the verdict speaks of, or else the first one."""

@@ -40,6 +40,7 @@ from convprof.reporting.views import analysis as analysis_view
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import environment as environment_view
 from convprof.reporting.views import fidelity as fidelity_view
+from convprof.reporting.views import gates as gates_view
 from convprof.reporting.views import planning as planning_view
 from convprof.reporting.views import prospects as prospects_view
 from convprof.reporting.views import rival as rival_view
@@ -88,6 +89,7 @@ class Head:
     figures: tuple[Figure, ...]
     sections: tuple[Section, ...]
     remarks: tuple[str, ...]
+    limits: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def render(run: Run, pictures: Pictures | None = None) -> str:
                 "Run",
             ),
             remarks=run_view.remarks(run),
+            limits=gates_view.table(run.gates) if run.gates else None,
         ),
         run=run,
         times=times(run.benchmark),
@@ -231,7 +234,7 @@ def render_benchmark(benchmark: Benchmark) -> str:
         models=benchmark_view.models(benchmark),
         comparisons=benchmark_view.comparisons(benchmark),
         throughput=benchmark_view.throughput(benchmark),
-        gates=benchmark_view.gates(benchmark),
+        gates=gates_view.table(benchmark.gates),
         environment=(*environment_view.environment(benchmark), *benchmark_view.rounds(benchmark)),
         command=benchmark.command,
         files=tuple((each.path, each.sha256) for each in benchmark.models),

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convprof.benchmarking import compare, gated, throughput
+from convprof import gates
+from convprof.benchmarking import compare, throughput
 from convprof.benchmarking.assembling import processes, taken, times, with_comparisons
-from convprof.benchmarking.gates import check_limit
 from convprof.benchmarking.rounds import Series
-from convprof.errors import UsageError
 from convprof.records.benchmark import Benchmark, Environment
 from convprof.records.files import decode, encode
+from convprof.records.gates import Gate, Limits
 from convprof.records.remarks import Remark
 
 NOWHERE = Environment("cpu", 1, 1, (), "1", "linux", "3", "2", "0")
@@ -86,6 +86,11 @@ def test_a_difference_within_the_floor_of_one_process_is_none() -> None:
     assert several.comparisons[0].verdict == "faster"
 
 
+def held(found: Benchmark, limit: float) -> Gate:
+    """What comes of a limit for the first comparison."""
+    return gates.of_times(found, Limits(slower_than=limit))[0]
+
+
 @pytest.mark.parametrize(
     ("factor", "limit", "outcome"),
     [
@@ -97,25 +102,19 @@ def test_a_difference_within_the_floor_of_one_process_is_none() -> None:
     ],
 )
 def test_a_limit_is_held_against_the_interval(factor: float, limit: float, outcome: str) -> None:
-    gate = gated(benchmark((scaled(1), scaled(factor, seed=1))), limit).gates[0]
+    gate = held(benchmark((scaled(1), scaled(factor, seed=1))), limit)
     assert (gate.name, gate.candidate, gate.limit, gate.outcome) == ("fail-if-slower-than", 1, limit, outcome)
     assert gate.value == pytest.approx(1 / factor, abs=0.02)
 
 
 def test_what_cannot_be_told_guards_nothing() -> None:
     few = benchmark((series(1, 1, 1), series(2, 2, 2)))
-    assert gated(few, 1.0).gates[0].outcome == "inconclusive"
+    assert held(few, 1.0).outcome == "inconclusive"
     wide = benchmark((series(*[1.0, 1.4] * 20), series(*[1.3, 1.0] * 20)))
-    assert gated(wide, 1.0).gates[0].outcome == "inconclusive"
+    assert held(wide, 1.0).outcome == "inconclusive"
     drowned = benchmark((scaled(1), scaled(1.04, seed=1), scaled(1.1, seed=2)), twinned=True)
     assert drowned.comparisons[0].interval[1] < 0.98
-    assert gated(drowned, 1.0).gates[0].outcome == "inconclusive"
-
-
-@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_limit_is_a_speedup(limit: float) -> None:
-    with pytest.raises(UsageError, match="above 0"):
-        check_limit(limit, 2)
+    assert held(drowned, 1.0).outcome == "inconclusive"
 
 
 def test_a_record_without_processes_is_of_one() -> None:

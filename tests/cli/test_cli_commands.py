@@ -23,6 +23,7 @@ from command_line import (
     separable_model,
     small_model,
     store,
+    valid,
 )
 
 from convprof import __version__
@@ -174,6 +175,24 @@ def test_schema(capsys: Capture, name: str) -> None:
     shown = convprof(capsys, "schema", name)
     assert shown.code == 0
     assert "$defs" in json.loads(shown.out)
+
+
+def test_every_json_is_valid_by_its_schema(run_dir: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Those of `plan` are looked at beside its other tests."""
+    model, inputs = small_model(tmp_path), data(tmp_path)
+    limits = ["--fail-if-drop-above", "1", "--fail-if-params-above", "1.2M", "--fail-if-macs-above", "50%"]
+    written = {path.name: valid(path.read_text()) for path in run_dir.glob("*.json")}
+    assert written == {"report.json": "run", "plan.json": "plan", "damage.json": "damage"}
+    commands: dict[str, list[str | Path]] = {
+        "analysis": ["analyze", model],
+        "fidelity": ["verify", model, model, "--data", inputs, *limits],
+        "benchmark": ["bench", model, model, "--iterations", "3", "--fail-if-slower-than", "1"],
+        "comparison": ["compare", run_dir, run_dir, *limits],
+        "run": ["report", run_dir],
+        "cost": ["cost", "--input", "12x12x3", "--kernel", "5", "--filters", "256"],
+    }
+    found = {name: valid(convprof(capsys, *command, "--format", "json").out) for name, command in commands.items()}
+    assert found == {name: name for name in commands}
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ import pytest
 from convprof.errors import UsageError
 from convprof.records import files
 from convprof.records.analysis import Analysis
-from convprof.records.benchmark import Benchmark, Comparison, Gate, ProcessRounds
+from convprof.records.benchmark import Benchmark, Comparison, ProcessRounds
 from convprof.records.fidelity import Fidelity
+from convprof.records.gates import Gate
 from convprof.records.plan import Plan
 from convprof.records.run import Run
 from convprof.reporting import (
@@ -203,7 +204,7 @@ def test_a_benchmark_tells_of_its_floor_its_limits_and_its_processes(output_form
         processes=(ProcessRounds(100, 5), ProcessRounds(140, 10)),
         twin=bare.models[0],
         floor=Comparison(0, 0, 1.0, (0.99, 1.01), 0.95, "no-measurable-difference"),
-        gates=(Gate("fail-if-slower-than", 1, 1.5, 2.114, (2.071, 2.158), "passed"),),
+        gates=(Gate("fail-if-slower-than", 1, 1.5, "times", 2.114, (2.071, 2.158), "passed", "2.114 times"),),
     )
     text = render_benchmark(told, output_format)
     for expected in ("noise floor", "fail-if-slower-than 1.5", "240 rounds in 2 processes, 15 before", "113 MiB"):

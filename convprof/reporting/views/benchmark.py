@@ -8,6 +8,7 @@ from convprof.records.benchmark import Benchmark, Comparison, ModelTimes, Throug
 from convprof.reporting import wording
 from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.outcome import model_name
+from convprof.reporting.views import gates as gates_view
 from convprof.reporting.views.environment import environment
 
 _DECIMALS = 3
@@ -19,7 +20,9 @@ def document(benchmark: Benchmark) -> Document:
     return Document(
         title="Benchmark",
         facts=(*environment(benchmark), *rounds(benchmark), *_command(benchmark)),
-        tables=filled((models(benchmark), comparisons(benchmark), throughput(benchmark), gates(benchmark))),
+        tables=filled(
+            (models(benchmark), comparisons(benchmark), throughput(benchmark), gates_view.table(benchmark.gates))
+        ),
         notes=remarks(benchmark),
     )
 
@@ -107,30 +110,6 @@ def rounds(benchmark: Benchmark) -> tuple[Fact, ...]:
     rounds = wording.counted(sum(each.rounds for each in benchmark.processes), "round")
     where = "one process" if len(benchmark.processes) == 1 else f"{len(benchmark.processes)} processes"
     return (Fact("Measured", f"{rounds} in {where}, {wording.count(left_out)} before them left out"),)
-
-
-def gates(benchmark: Benchmark) -> Table:
-    """One row a limit and a model."""
-    return Table(
-        "Limits",
-        (
-            Column("model", "name"),
-            Column("limit", "text"),
-            Column("speed-up"),
-            Column("interval"),
-            Column("outcome", "text"),
-        ),
-        tuple(
-            (
-                model_name(benchmark, each.candidate),
-                f"{each.name} {each.limit:g}",
-                wording.ratio(each.value, _DECIMALS),
-                " to ".join(wording.ratio(end, _DECIMALS) for end in each.interval),
-                each.outcome,
-            )
-            for each in benchmark.gates
-        ),
-    )
 
 
 def models(benchmark: Benchmark) -> Table:

@@ -6,6 +6,7 @@ from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.reporting import wording
 from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.outcome import metric_words
+from convprof.reporting.views import gates as gates_view
 
 
 def document(fidelity: Fidelity) -> Document:
@@ -13,7 +14,7 @@ def document(fidelity: Fidelity) -> Document:
     return Document(
         title="Fidelity: converted against original",
         facts=(Fact("Inputs compared", wording.count(fidelity.samples)), Fact("Metric", metric_line(fidelity.metric))),
-        tables=filled((outputs(fidelity), samples(fidelity))),
+        tables=filled((gates_view.table(fidelity.gates), outputs(fidelity), samples(fidelity))),
         notes=tuple(f"{remark.code}: {remark.text}" for remark in fidelity.notices),
     )
 

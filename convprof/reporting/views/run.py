@@ -14,6 +14,7 @@ from convprof.reporting.layers import Layer, layers
 from convprof.reporting.outcome import figures, judgement, metric_words
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
+from convprof.reporting.views import gates as gates_view
 from convprof.reporting.views import plan as plan_view
 from convprof.reporting.views import planning as planning_view
 from convprof.reporting.views import rival as rival_view
@@ -27,6 +28,7 @@ def document(run: Run) -> Document:
         lead=f"{judgement(run)}. {run.verdict.text}",
         tables=filled(
             (
+                gates_view.table(run.gates),
                 _before_after(run),
                 scores.table(run.scores),
                 rival_view.table(run),
