@@ -6,6 +6,7 @@ nothing; without it the tables stay as they are.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from convprof.reporting.charts.scatter import Scatter
 from convprof.reporting.charts.shares import shares
 from convprof.reporting.charts.times import times
 from convprof.reporting.document import Table
-from convprof.reporting.escaping import visible
+from convprof.reporting.escaping import shortened, visible
 from convprof.reporting.front import loss, points
 from convprof.reporting.layers import layers
 from convprof.reporting.outcome import Figure, figures, judgement
@@ -48,6 +49,7 @@ _LABELS = {
     "Model": "The model",
 }
 
+_PARTS = re.compile(r"(?<=[/_])(?=[^/_])|(?<=\.)(?=.*[./])")
 _TEMPLATES = PackageLoader("convprof.reporting", "templates")
 
 
@@ -222,7 +224,7 @@ def _rivals(planning: Planning, fidelity: Fidelity | None = None, rival: Rival |
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=_TEMPLATES,
         autoescape=True,
         undefined=StrictUndefined,
@@ -230,6 +232,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["name"] = _name
+    environment.filters["shortened"] = shortened
+    return environment
+
+
+def _name(text: str) -> Markup:
+    """A name, shortened, whose lines break behind what separates its parts: not within a word or before an ending."""
+    return Markup("<wbr>").join(_PARTS.split(shortened(text)))
 
 
 def _shown(value: object) -> object:
