@@ -2,7 +2,7 @@
 
 For networks of torchvision's layouts with random weights, at 64x64 (a page does not depend on the size of the input),
 and for the sample model: the pages of `analyze`, `plan` and `optimize` as the commands write them, from few and random
-inputs; their bytes, their elements, and what a headless Chromium takes until the page is laid out.
+inputs; their bytes, their elements, and what a headless Chromium takes to load them.
 
     python benchmarks/pages.py [--only NAME ...]
 
@@ -31,8 +31,7 @@ from writing import Page, parser
 _SAMPLE = Path(__file__).resolve().parents[1] / "sample_models" / "digits_vgg.onnx"
 _NETWORKS = ("digits_vgg", "ResNet-18", "ResNet-50")
 _SIZE, _INPUTS, _OPENED = 64, 16, 9
-_LAID_OUT = """
-document.body.getBoundingClientRect();
+_LOADED = """
 const [entry] = performance.getEntriesByType("navigation");
 return [entry.loadEventEnd - entry.startTime, document.querySelectorAll("*").length];
 """
@@ -123,7 +122,7 @@ def _opened(chrome: Chrome, path: Path) -> tuple[list[float], int]:
     times, elements = [], 0
     for _ in range(_OPENED + 1):
         chrome.get(path.as_uri())
-        millis, elements = chrome.execute_script(_LAID_OUT)
+        millis, elements = chrome.execute_script(_LOADED)
         times.append(round(float(millis), 1))
     return times[1:], int(elements)
 
