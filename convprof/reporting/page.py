@@ -6,6 +6,7 @@ nothing; without it the tables stay as they are.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from convprof.reporting.charts.shares import shares
 from convprof.reporting.charts.stages import stages as scores_chart
 from convprof.reporting.charts.times import times
 from convprof.reporting.document import Table
-from convprof.reporting.escaping import visible
+from convprof.reporting.escaping import shortened, visible
 from convprof.reporting.front import loss, points
 from convprof.reporting.gallery import gallery
 from convprof.reporting.layers import layers
@@ -54,6 +55,7 @@ _LABELS = {
     "Model": "The model",
 }
 
+_PARTS = re.compile(r"(?<=[/_])(?=[^/_])|(?<=\.)(?=.*[./])")
 _TEMPLATES = PackageLoader("convprof.reporting", "templates")
 
 
@@ -270,7 +272,7 @@ def _rivals(planning: Planning, fidelity: Fidelity | None = None, rival: Rival |
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=_TEMPLATES,
         autoescape=True,
         undefined=StrictUndefined,
@@ -278,6 +280,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["name"] = _name
+    environment.filters["shortened"] = shortened
+    return environment
+
+
+def _name(text: str) -> Markup:
+    """A name, shortened, whose lines break behind what separates its parts: not within a word or before an ending."""
+    return Markup("<wbr>").join(_PARTS.split(shortened(text)))
 
 
 def _shown(value: object) -> object:

@@ -16,13 +16,13 @@ from convprof.records.run import Run
 from convprof.reporting import render_analysis, render_benchmark, render_run
 from convprof.reporting.candidates import candidates
 
-VOID = {"meta", "link", "img", "br", "hr", "input"}
+VOID = {"meta", "link", "img", "br", "hr", "input", "wbr"}
 TAGS = set(
     re.findall(
         r"\w+",
         """
         html head meta title style body header main section nav figure figcaption div p span strong em ul li dl dt dd
-        h1 h2 h3 a code bdi pre table thead tbody tr th td details summary svg rect line circle script
+        h1 h2 h3 a code bdi pre table thead tbody tr th td details summary svg rect line circle script wbr
         """,
     )
 )

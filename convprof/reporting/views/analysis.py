@@ -7,7 +7,7 @@ from statistics import median
 from convprof.records.analysis import Analysis, ConvReport, FormOption
 from convprof.reporting import wording
 from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
-from convprof.reporting.escaping import visible
+from convprof.reporting.escaping import shortened, visible
 from convprof.reporting.views.prospects import READING, eligible_share, energy, first
 
 _RANKS_SHOWN = 4
@@ -98,7 +98,7 @@ def remarks(analysis: Analysis) -> tuple[str, ...]:
 def facts(analysis: Analysis) -> tuple[Fact, ...]:
     """Inputs and totals."""
     totals = analysis.totals
-    inputs = ", ".join(f"{each.name} {each.dtype} {wording.shape(each.shape)}" for each in analysis.inputs)
+    inputs = ", ".join(f"{shortened(each.name)} {each.dtype} {wording.shape(each.shape)}" for each in analysis.inputs)
     formula = (Fact("MACs as a formula", totals.macs_formula),) if totals.macs_formula else ()
     return (
         Fact("Inputs", inputs or "none"),
