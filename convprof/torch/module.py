@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convprof.errors import ModelError, UsageError
 from convprof.records.network import Network, Step
-from convprof.torch.ops import OPS
+from convprof.torch.ops import BRANCHING, OPS
 from convprof.torch.program import Program
 from convprof.torch.specialising import Setting, specialise
 from convprof.torch.types import to_numpy, to_torch
@@ -149,7 +149,7 @@ def _check_operators(network: Network) -> None:
 
 
 def _is_unknown(step: Step) -> bool:
-    return (step.domain, step.op_type) not in OPS
+    return (step.domain, step.op_type) not in (*OPS, BRANCHING)
 
 
 def _all_steps(steps: Sequence[Step]) -> Iterator[Step]:
