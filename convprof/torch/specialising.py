@@ -7,7 +7,7 @@ arithmetic costs nothing later, is not differentiated, and never waits for a dev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,6 +24,10 @@ _MOST_ELEMENTS = 1 << 31
 """Of one value that is computed from the inputs."""
 _MOST_CONSTANTS = 1 << 28
 """Elements of all constants together that are computed in advance."""
+
+
+Shaped = tuple[str, tuple[int, ...], torch.dtype]
+"""A value by its name, shape and type."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ _Scope = dict[str, _Known | None]
 
 def specialise(
     network: Network,
-    feeds: Mapping[str, Tensor],
-    weights: Mapping[str, Tensor],
+    feeds: Sequence[Shaped],
+    weights: Sequence[Shaped],
     outputs: Sequence[str],
     setting: Setting,
 ) -> Program:
@@ -59,16 +63,19 @@ def specialise(
     `feeds` may name any value of the main graph; what lies before it is left out then. Raises ModelError where a shape
     depends on values, where an operator does not fit its inputs, and where a value would be absurdly large.
     """
-    live = _needed(network.steps, {*feeds, *weights, *network.constants}, outputs, network.what)
+    fed = [name for name, _, _ in feeds]
+    live = _needed(network.steps, {*fed, *(name for name, _, _ in weights), *network.constants}, outputs, network.what)
     read = {name for step in live for name in _sources(step)}.union(outputs)
-    weights = {name: tensor for name, tensor in weights.items() if name in read and name not in feeds}
+    weights = [weight for weight in weights if weight[0] in read and weight[0] not in fed]
     with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"), torch.amp.autocast("cpu", enabled=False):
         maker = _Maker(network, setting)
-        scope: _Scope = {name: maker.given(tensor) for name, tensor in {**feeds, **weights}.items()}
+        scope: _Scope = {}
+        for name, shape, dtype in (*feeds, *weights):
+            scope[name] = maker.given(torch.empty(shape, dtype=dtype, device="meta"))
         maker.enter(network, scope, tuple(scope))
         maker.walk(live, scope)
         ends = tuple(maker.end(scope[name]) for name in outputs)
-    return Program(tuple(feeds), tuple(weights), maker.slots, maker.calls(ends), ends)
+    return Program(tuple(fed), tuple(name for name, _, _ in weights), maker.slots, maker.calls(ends), ends)
 
 
 def _needed(steps: Sequence[Step], known: Collection[str], outputs: Iterable[str], what: str) -> list[Step]:
@@ -108,11 +115,11 @@ class _Maker:
         self._calls: list[Call] = []
         self._constants = 0
 
-    def given(self, tensor: Tensor) -> _Moving:
-        """A new slot for a value of the shape and type of `tensor`."""
+    def given(self, meta: Tensor) -> _Moving:
+        """A new slot for a value of the shape and type of `meta`."""
         slot = Slot(self.slots)
         self.slots += 1
-        return _Moving(slot, tensor.to("meta"))
+        return _Moving(slot, meta)
 
     def enter(self, network: Network, scope: _Scope, given: Collection[str] = ()) -> None:
         """Make the constants of a graph known, but for those that are `given`."""
@@ -170,7 +177,7 @@ class _Maker:
     def _node(self, step: Step) -> Node:
         wanted = max((i + 1 for i, name in enumerate(step.outputs) if name), default=0)
         version = self._versions.get(step.domain, 1)
-        if version < 7 and step.op_type != "Gemm" and step.attributes.get("broadcast"):
+        if version < 7 and step.op_type != "Gemm" and "axis" in step.attributes and step.attributes.get("broadcast"):
             raise ValueError("opset 6 and older spread operands by other rules: convert the model to a newer one")
         setting = self._setting
         return Node(step.op_type, step.attributes, version, wanted, setting.batch_statistics, setting.floats)
