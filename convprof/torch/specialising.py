@@ -180,7 +180,8 @@ class _Maker:
         if version < 7 and step.op_type != "Gemm" and "axis" in step.attributes and step.attributes.get("broadcast"):
             raise ValueError("opset 6 and older spread operands by other rules: convert the model to a newer one")
         setting = self._setting
-        return Node(step.op_type, step.attributes, version, wanted, setting.batch_statistics, setting.floats)
+        made = next(iter(step.outputs), "")
+        return Node(step.op_type, step.attributes, version, wanted, setting.batch_statistics, setting.floats, made)
 
     def _computed(self, op: Op, node: Node, given: Sequence[_Known | None]) -> list[_Known | None]:
         """Run the operator now; of values that move it sees the shapes."""
