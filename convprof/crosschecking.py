@@ -26,7 +26,7 @@ _CONVENTIONS: Mapping[str, str] = {
     "grid_sampler": "4 for each value that is made",
 }
 """What fvcore counts for operators that are free to convprof."""
-_UNCOUNTED = Remark("uncounted", "convprof has no formula for it, and says so among what is not counted")
+_UNCOUNTED = Remark("uncounted", "convprof does not know its work, and says so among what is not counted")
 _NOT_RUN = Remark("not-run", "torch does not run it: it is constant, or unused, or in a body that convprof counts once")
 _INLINED = Remark("inlined", "it stands in a function of the model, and torch runs every call of that")
 _BROADCAST = Remark("broadcast", "fvcore counts the first operand's matrices alone, and the second one has more")
@@ -74,13 +74,15 @@ def cross_check(model: Model) -> CrossCheck:
 
 def _checked(model: Model, counts: Mapping[str, NodeCount]) -> list[_Checked]:
     """Every node of the graph, and those that only torch runs."""
-    works = list(graph.node_work(model))
-    known = {work.output for work in works}
-    checked = [_Checked(work, counts.get(work.output), _reason(work, counts.get(work.output))) for work in works]
-    for output, count in counts.items():
-        if output not in known:
-            work = NodeWork(output, output, count.op_type, "", 0)
-            checked.append(_Checked(work, count, _INLINED if count.total else None))
+    rest = dict(counts)
+    checked = []
+    for work in graph.node_work(model):
+        # Names of values are those of the main graph; bodies may have the same ones once more.
+        count = rest.pop(work.output, None) if work.scope == "" else None
+        checked.append(_Checked(work, count, _reason(work, count)))
+    for output, count in rest.items():
+        work = NodeWork(output, "", output, count.op_type, "", 0)
+        checked.append(_Checked(work, count, _INLINED if count.total else None))
     return checked
 
 

@@ -90,9 +90,13 @@ class _Term:
 
 @dataclass(frozen=True)
 class NodeWork:
-    """One node by its name and that of its first output, and its MACs: 0 by convention, None where not counted."""
+    """One node by its name and that of its first output, and its MACs: 0 by convention, None where not counted.
+
+    `scope` is "" in the main graph.
+    """
 
     name: str
+    scope: str
     output: str
     op_type: str
     domain: str
@@ -118,11 +122,11 @@ def measure_work(model: Model) -> Work:
 
 def node_work(model: Model) -> Iterator[NodeWork]:
     """The work of each node, as `measure_work` sums it, but for constants."""
-    for _, node in nodes_with_scope(model.program):
+    for scope, node in nodes_with_scope(model.program):
         if not node.outputs or node.op_type == "Constant":
             continue
         output = str(node.outputs[0].name)
-        yield NodeWork(node.name or output, output, node.op_type, node.domain, _macs(model, node))
+        yield NodeWork(node.name or output, scope, output, node.op_type, node.domain, _macs(model, node))
 
 
 def conv_work(conv: ConvNode) -> int | None:

@@ -8,6 +8,7 @@ from convprof.records.analysis import Analysis, ConvReport, FormOption
 from convprof.reporting import wording
 from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.escaping import visible
+from convprof.reporting.views import cross_check
 
 _RANKS_SHOWN = 4
 
@@ -18,12 +19,20 @@ def document(analysis: Analysis) -> Document:
         title=f"Analysis of {visible(analysis.model.path)}",
         facts=facts(analysis),
         tables=filled(
-            (costs(analysis), _replacements(analysis), forms(analysis), _refusals(analysis), uncounted(analysis))
+            (
+                costs(analysis),
+                _replacements(analysis),
+                forms(analysis),
+                _refusals(analysis),
+                uncounted(analysis),
+                *cross_check.tables(analysis.cross_check),
+            )
         ),
         notes=(
             wording.CONVENTION,
             "Energy is the share of a kernel's squared norm that a rank keeps; in brackets what random kernels of that "
             "shape would keep. Every form at every rank: the json and csv formats.",
+            *cross_check.notes(analysis.cross_check),
             *remarks(analysis),
         ),
     )
@@ -109,6 +118,7 @@ def facts(analysis: Analysis) -> tuple[Fact, ...]:
             "Replaceable",
             f"{totals.eligible_convs} of {totals.convs} convolutions, {eligible_share(analysis)} of all MACs",
         ),
+        *cross_check.facts(analysis.cross_check),
     )
 
 
