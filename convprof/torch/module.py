@@ -47,6 +47,7 @@ class Module(nn.Module):
         self.statistics_frozen = False
         self._dtypes = {name: network.constants[name].dtype for name in names}
         self.programs: dict[str, Program] = {}
+        self.names: dict[str, str] = {}
         self._places: dict[str, tuple[nn.Module, str]] = {}
         self.native = _native_type(network, names)
         self._places = mount(self, names)

@@ -124,8 +124,14 @@ class _Maker:
 
     def enter(self, network: Network, scope: _Scope, given: Collection[str] = ()) -> None:
         """Make the constants of a graph known, but for those that are `given`."""
-        own = ((name, array) for name, array in network.constants.items() if name not in given)
-        scope.update((name, to_torch(array)) for name, array in own)
+        for name, array in network.constants.items():
+            if name in given:
+                continue
+            try:
+                scope[name] = to_torch(array)
+            except TypeError as error:
+                why = f"torch has no type for {array.dtype.name}"
+                raise ModelError(f"{self._what}: constant {name!r}", why, "use the closed-form fit") from error
 
     def end(self, value: _Known | None) -> Slot | Tensor:
         """An output of the program."""
