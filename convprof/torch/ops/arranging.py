@@ -67,14 +67,13 @@ def transpose(node: Node, x: Tensor) -> Tensor:
 
 def expand(_: Node, x: Tensor, wanted: tuple[int, ...]) -> Tensor:
     """Expand: both shapes spread over each other."""
-    sizes = (1,) * (x.ndim - len(wanted)) + _bounded(wanted)
+    sizes = (1,) * (x.ndim - len(wanted)) + wanted
     own = (1,) * (len(sizes) - x.ndim) + tuple(x.shape)
     return x.expand([n if size == 1 else size for n, size in zip(own, sizes, strict=True)])
 
 
 def tile(_: Node, x: Tensor, repeats: tuple[int, ...]) -> Tensor:
     """Tile."""
-    _bounded(tuple(n * max(r, 0) for n, r in zip(x.shape, repeats, strict=True)))
     return x.repeat(repeats)
 
 
