@@ -68,7 +68,7 @@ def specialise(
     live = _needed(network.steps, {*fed, *(name for name, _, _ in weights), *network.constants}, outputs, network.what)
     read = {name for step in live for name in _sources(step)}.union(outputs)
     weights = [weight for weight in weights if weight[0] in read and weight[0] not in fed]
-    with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"), torch.amp.autocast("cpu", enabled=False):
+    with torch.no_grad():
         maker = _Maker(network, setting)
         scope: _Scope = {}
         for name, shape, dtype in (*feeds, *weights):
