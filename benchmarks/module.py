@@ -157,8 +157,8 @@ def _show_steps(page: Page, folder: Path, models: Path | None, count: int) -> No
     page.say("## A training step")
     page.say(
         f"Forward, backward and SGD on a batch of {_BATCH} unless another is said, one thread, {count} steps of each "
-        "kind in turns, median. `twin` is the network in torch's own layers; the module is its export, loaded. The first step includes making "
-        "the program, and compiling."
+        "kind in turns, median. `twin` is the network in torch's own layers; the module is its export, loaded. The "
+        "first step includes making the program, and compiling."
     )
     rows = [(name, f"{statistics.median(each) * 1e3:.0f}", f"{first[name]:.1f}") for name, each in times.items()]
     page.table(("step", "ms", "first step, s"), rows)
