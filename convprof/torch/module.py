@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from operator import index
 from typing import Any, Self
@@ -134,7 +135,10 @@ def _prepared(
         values = ((name, module.value(name)) for name in module.names.values())
         weights = [(name, tuple(value.shape), value.dtype) for name, value in values]
         setting = Setting(device, (module.native, dtype), batch_statistics)
-        module.programs[key] = specialise(module.network, feeds, weights, outputs, setting)
+        # In a thread of its own none of the caller's modes hold: inference, autocast, default device, tracing.
+        with ThreadPoolExecutor(1) as thread:
+            made = thread.submit(specialise, module.network, feeds, weights, outputs, setting)
+            module.programs[key] = made.result()
         if len(module.programs) > _MOST_PROGRAMS:
             del module.programs[next(iter(module.programs))]
     return key

@@ -27,6 +27,9 @@ _MOST_CONSTANTS = 1 << 28
 """Elements of all constants together that are computed in advance."""
 
 
+_READ = {"Shape": 0, "Size": 0, "EyeLike": 0, "CastLike": 1}
+"""How many inputs of an operator have values that it reads; of the others, shape and type are enough."""
+
 Shaped = tuple[str, tuple[int, ...], torch.dtype]
 """A value by its name, shape and type."""
 
@@ -68,7 +71,7 @@ def specialise(
     live = _needed(network.steps, {*fed, *(name for name, _, _ in weights), *network.constants}, outputs, network.what)
     read = {name for step in live for name in _sources(step)}.union(outputs)
     weights = [weight for weight in weights if weight[0] in read and weight[0] not in fed]
-    with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"), torch.amp.autocast("cpu", enabled=False):
+    with torch.no_grad():
         maker = _Maker(network, setting)
         scope: _Scope = {}
         for name, shape, dtype in (*feeds, *weights):
@@ -165,7 +168,8 @@ class _Maker:
             return
         op = OPS[step.domain, step.op_type]
         node = self._node(step)
-        if step.op_type in ("Shape", "Size") or not any(isinstance(value, _Moving) for value in given):
+        read = given[: _READ.get(step.op_type, len(given))]
+        if not any(isinstance(value, _Moving) for value in read):
             results = self._computed(op, node, given)
         else:
             results = self._called(op, node, given)

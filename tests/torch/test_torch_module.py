@@ -15,9 +15,11 @@ import onnx
 import onnx_ir as ir
 import pytest
 import torch
+from fvcore.nn.flop_count import FlopCountAnalysis
 from onnx import numpy_helper
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 from torch_models import NORMALISED, assert_like_the_runtime, initializers, noise, normalised, outputs_of, write
 
 import convprof
@@ -296,7 +298,8 @@ def test_what_was_made_without_gradients_serves_with_them(tmp_path: Path) -> Non
 
 
 def test_shape_arithmetic_follows_the_shape(tmp_path: Path) -> None:
-    body = """s = Shape(x)  zero = Constant <value_ints = [0]> ()  n = Gather(s, zero)
+    body = """s = Shape(x)  zero = Constant <value_int = 0> ()  c = Gather(s, zero)
+        axes = Constant <value_ints = [0]> ()  n = Unsqueeze(c, axes)
         rest = Constant <value_ints = [-1]> ()  to = Concat <axis = 0> (n, rest)  t = Conv(x, w, b)
         y = Reshape(t, to)"""
     module = load(write(tmp_path, body, CONV, outputs="float[a, b] y"))
@@ -374,18 +377,15 @@ def test_torch_compile_takes_it_whole(tmp_path: Path) -> None:
 
 def test_data_parallel_processes_train_it(tmp_path: Path) -> None:
     """One process stands for all: that it can be wrapped, and that gradients go through the wrapping."""
-    script = f"""
-import torch, convprof
-from torch.nn.parallel import DistributedDataParallel
-torch.distributed.init_process_group("gloo", init_method="file://{tmp_path}/store", rank=0, world_size=1)
-module = convprof.torch.load({str(normalised(tmp_path))!r})
-wrapped = DistributedDataParallel(module)
-wrapped(torch.ones(2, 3, 8, 8)).sum().backward()
-assert wrapped(torch.ones(2, 3, 8, 8), outputs=["r"])["r"].shape == (2, 4, 8, 8)
-assert all(parameter.grad is not None for parameter in module.parameters())
-"""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=120)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        module, x = load(normalised(tmp_path)), torch.from_numpy(X)
+        wrapped = DistributedDataParallel(module)
+        wrapped(x).sum().backward()
+        assert wrapped(x, outputs=["r"])["r"].shape == (2, 4, 8, 8)
+    finally:
+        distributed.destroy_process_group()
+    assert all(parameter.grad is not None for parameter in module.parameters())
 
 
 def test_without_torch_the_error_says_what_to_install() -> None:
@@ -395,3 +395,14 @@ def test_without_torch_the_error_says_what_to_install() -> None:
     ran = subprocess.run([sys.executable, "-c", script], check=True, env=environment, capture_output=True, text=True)
     assert ran.stdout == "True convprof.torch: torch is not installed (pip install 'convprof[tune]')\n"
     assert isinstance(convprof.torch.Module, type)
+
+
+def test_the_tools_of_others_take_it(tmp_path: Path) -> None:
+    """Functional calls, torch.export, and fvcore, which traces it and counts what convprof counts."""
+    path = normalised(tmp_path)
+    module, x = load(path).eval(), torch.from_numpy(X[:1])
+    doubled = torch.func.functional_call(module, {"head.bias": 2 * module.get_parameter("head.bias")}, (x,))
+    torch.testing.assert_close(doubled, module(x) + module.get_parameter("head.bias"))
+    torch.testing.assert_close(torch.export.export(load(path).eval(), (x,)).module()(x), module(x))
+    counted = FlopCountAnalysis(load(path).eval(), x).unsupported_ops_warnings(False).by_operator()
+    assert counted["conv"] + counted["addmm"] == convprof.analyze(path, max_rank=0).totals.macs

@@ -139,6 +139,8 @@ def constant_of_shape(node: Node, wanted: tuple[int, ...]) -> Tensor:
 
 def number_range(_: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     """Range; scalars all."""
+    if start.is_meta or limit.is_meta or delta.is_meta:
+        raise ValueError("its length depends on the values of the model's inputs")
     first, last, step = start.item(), limit.item(), delta.item()
     if step == 0 or abs((last - first) / step) > _LARGEST:
         raise ValueError(f"a range from {first} to {last} by {step} is too large")
@@ -153,9 +155,10 @@ def trilu(node: Node, x: Tensor, k: int = 0) -> Tensor:
 
 def eye_like(node: Node, x: Tensor) -> Tensor:
     """EyeLike."""
+    _bounded(tuple(x.shape))
     dtype = node.attributes.get("dtype")
-    rows = torch.arange(x.shape[0], device=x.device)[:, None] + node.integer("k", 0)
-    return (rows == torch.arange(x.shape[1], device=x.device)).to(x.dtype if dtype is None else DTYPES[dtype])
+    rows = torch.arange(x.shape[0])[:, None] + node.integer("k", 0)
+    return (rows == torch.arange(x.shape[1])).to(x.dtype if dtype is None else DTYPES[dtype])
 
 
 def _bounded(sizes: tuple[int, ...]) -> tuple[int, ...]:
