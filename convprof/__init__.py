@@ -6,6 +6,7 @@ The verbs of the command line are functions here; each takes paths and plain val
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from convprof._version import __version__
@@ -49,4 +50,6 @@ def __getattr__(name: str) -> object:
         from convprof.records.gates import Limits
 
         return Limits
+    if name == "torch":
+        return import_module("convprof.torch")
     raise AttributeError(f"module 'convprof' has no attribute {name!r}")

@@ -40,6 +40,10 @@ class UsageError(ConvprofError):
     """An option whose value cannot be understood."""
 
 
+class MissingError(ConvprofError, ImportError):
+    """A library that is not installed, because most users do not need it."""
+
+
 class OutputError(ConvprofError):
     """A place that cannot be written."""
 

@@ -38,18 +38,26 @@ def save(model: Model, path: Path, plan: Plan, figures: Sequence[Figures] = ()) 
     """
     program = model.program.clone()
     program.metadata_props[METADATA_KEY] = _note(plan, figures)
+    save_program(program, path, Path(model.file.path))
+    file, written = read(path)
+    shapes, dtypes = infer(written, model.inputs)
+    return replace(model, file=file, program=written, shapes=shapes, dtypes=dtypes)
+
+
+def save_program(program: ir.Model, path: Path, source: Path) -> None:
+    """Check the program, which was made from the file `source`, and write it to `path`.
+
+    Raises OutputError where the place cannot be written and ModelError where the program is no valid model.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix=".convprof-", dir=path.parent) as folder:
             temporary = Path(folder) / path.name
             _write(program, temporary)
-            _check(temporary, Path(model.file.path))
+            _check(temporary, source)
             for part in sorted(temporary.parent.iterdir(), reverse=True):
                 part.replace(path.parent / part.name)
     except OSError as error:
         raise OutputError(str(path), error.strerror or str(error), "choose a place that can be written") from error
-    file, written = read(path)
-    shapes, dtypes = infer(written, model.inputs)
-    return replace(model, file=file, program=written, shapes=shapes, dtypes=dtypes)
 
 
 def serialized(program: ir.Model, what: str = "the model") -> bytes:

@@ -12,6 +12,7 @@ from convprof import (
     benchmarking,
     comparing,
     costing,
+    crosschecking,
     execution,
     gates,
 )
@@ -46,11 +47,17 @@ def analyze(
     input_shapes: Sizes | None = None,
     dims: Mapping[str, int] | None = None,
     max_rank: int = 4,
+    cross_check: bool = False,
     progress: Progress = silent,
 ) -> Analysis:
-    """Describe and count the model at `model`; `max_rank` ranks of each form are offered for every conv."""
+    """Describe and count the model at `model`; `max_rank` ranks of each form are offered for every conv.
+
+    With `cross_check` fvcore counts it as well, which needs the extra `tune`; raises MissingError without it, and
+    ModelError where torch cannot run the model or fvcore cannot count it.
+    """
     opened, _ = open_model(Path(model), input_shapes, dims)
-    return analysis.analyze(opened, max_rank=max_rank, progress=progress)
+    checked = crosschecking.cross_check(opened) if cross_check else None
+    return replace(analysis.analyze(opened, max_rank=max_rank, progress=progress), cross_check=checked)
 
 
 def verify(

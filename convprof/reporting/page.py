@@ -31,7 +31,7 @@ from convprof.reporting.charts.scatter import Scatter
 from convprof.reporting.charts.shares import shares
 from convprof.reporting.charts.stages import stages as scores_chart
 from convprof.reporting.charts.times import times
-from convprof.reporting.document import Table
+from convprof.reporting.document import Table, filled
 from convprof.reporting.escaping import shortened, visible
 from convprof.reporting.front import loss, points
 from convprof.reporting.gallery import gallery
@@ -39,6 +39,7 @@ from convprof.reporting.layers import layers
 from convprof.reporting.outcome import Figure, figures, judgement, model_name
 from convprof.reporting.views import analysis as analysis_view
 from convprof.reporting.views import benchmark as benchmark_view
+from convprof.reporting.views import cross_check as cross_check_view
 from convprof.reporting.views import environment as environment_view
 from convprof.reporting.views import fidelity as fidelity_view
 from convprof.reporting.views import gates as gates_view
@@ -209,6 +210,8 @@ def render_analysis(analysis: Analysis) -> str:
         refused=tuple(conv for conv in analysis.convs if conv.reason),
         model_facts=analysis_view.facts(analysis),
         uncounted=analysis_view.uncounted(analysis),
+        checked=filled(cross_check_view.tables(analysis.cross_check)),
+        checked_notes=cross_check_view.notes(analysis.cross_check),
         sha256=analysis.model.sha256,
         convention=wording.CONVENTION,
     )
