@@ -14,15 +14,12 @@ from convprof.cli.options import (
     number,
     page_options,
     quiet_option,
-    read_batches,
-    read_dims,
-    read_shapes,
-    read_share,
     run_options,
     seed_option,
     shape_options,
     slower_option,
 )
+from convprof.cli.reading import read_batches, read_dims, read_shapes, read_share
 
 _EXAMPLES = """\b
 Examples:
