@@ -16,7 +16,6 @@ def render(benchmark: Benchmark) -> str:
     """The page of a benchmark as HTML."""
     first = model_name(benchmark, 0)
     throughput = ("Throughput",) if benchmark.throughput else ()
-    limits = ("Limits",) if benchmark.gates else ()
     return page(
         "benchmark.html",
         head=Head(
@@ -27,14 +26,15 @@ def render(benchmark: Benchmark) -> str:
             judgement="",
             verdict=speeds_view.summary(benchmark),
             figures=speeds_view.figures(benchmark),
-            sections=sections("Speed", *throughput, *limits, "Run"),
+            sections=sections("Speed", *throughput, "Run"),
             remarks=benchmark_view.remarks(benchmark),
+            limits=gates_view.table(benchmark.gates),
         ),
         times=times(benchmark),
         models=benchmark_view.models(benchmark),
         comparisons=benchmark_view.comparisons(benchmark),
+        floor=benchmark.floor is not None,
         throughput=benchmark_view.throughput(benchmark),
-        gates=gates_view.table(benchmark.gates),
         environment=(*environment_view.environment(benchmark), *benchmark_view.rounds(benchmark)),
         command=benchmark.command,
         files=tuple((each.path, each.sha256) for each in benchmark.models),

@@ -25,6 +25,7 @@ _LABELS = {
     "Model": "The model",
 }
 
+_NO_LIMITS = Table("Limits", (), ())
 _PARTS = re.compile(r"(?<=[/_])(?=[^/_])|(?<=\.)(?=.*[./])")
 _TEMPLATES = PackageLoader("convprof.reporting", "templates")
 
@@ -61,7 +62,7 @@ class Head:
     figures: tuple[Figure, ...]
     sections: tuple[Section, ...]
     remarks: tuple[str, ...]
-    limits: Table | None = None
+    limits: Table = _NO_LIMITS
 
 
 def page(template: str, **values: object) -> str:

@@ -49,7 +49,7 @@ def render(run: Run, pictures: Pictures | None = None) -> str:
                 "Run",
             ),
             remarks=run_view.remarks(run),
-            limits=gates_view.table(run.gates) if run.gates else None,
+            limits=gates_view.table(run.gates),
         ),
         run=run,
         times=times(run.benchmark),
