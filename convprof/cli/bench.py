@@ -19,7 +19,7 @@ from convprof.cli.options import (
     shape_options,
     slower_option,
 )
-from convprof.cli.reading import read_batches, read_dims, read_shapes, read_share
+from convprof.cli.reading import read_batches, read_dims, read_limits, read_shapes, read_share
 
 _EXAMPLES = """\b
 Examples:
@@ -98,7 +98,7 @@ def command(
 ) -> int:
     """Time MODEL and OTHERS interleaved, and compare MODEL with each of the others."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
-    samples = read_batches(batches)
+    samples, limits = read_batches(batches), read_limits(slowest, None, None, None)
     narrow = None if width is None else read_share(width, "--interval-width")
     import convprof
     from convprof.reporting import render_benchmark
@@ -113,7 +113,7 @@ def command(
         interval_width=narrow,
         processes=processes,
         floor=floor,
-        slowest=slowest,
+        limits=limits,
         batches=samples,
         options=options(),
         seed=seed,
