@@ -95,7 +95,7 @@ def _shape_cell(shape: tuple[int, ...] | None) -> str | None:
 
 def remarks(analysis: Analysis) -> tuple[str, ...]:
     """What to mind."""
-    return tuple(f"{remark.code}: {remark.text}" for remark in analysis.notices)
+    return wording.remarks(analysis.notices)
 
 
 def facts(analysis: Analysis) -> tuple[Fact, ...]:
