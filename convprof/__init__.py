@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.pipeline import rewrite as rewrite
     from convprof.pipeline import tune as tune
     from convprof.pipeline import verify as verify
+    from convprof.records.gates import Limits as Limits
     from convprof.records.plan import Budget as Budget
     from convprof.records.tuning import Settings as Settings
 
@@ -43,7 +44,7 @@ _VERBS = (
     "verify",
 )
 
-__all__ = ["Budget", "ConvprofError", "Settings", "__version__", *_VERBS]
+__all__ = ["Budget", "ConvprofError", "Limits", "Settings", "__version__", *_VERBS]
 
 
 def __getattr__(name: str) -> object:
@@ -60,6 +61,10 @@ def __getattr__(name: str) -> object:
         from convprof.records.plan import Budget
 
         return Budget
+    if name == "Limits":
+        from convprof.records.gates import Limits
+
+        return Limits
     if name == "Settings":
         from convprof.records.tuning import Settings
 

@@ -7,15 +7,15 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     calibration_option,
     preprocess_option,
     quiet_option,
-    read_dims,
-    read_shapes,
     run_options,
     seed_option,
     shape_options,
 )
+from convprof.cli.reading import read_dims, read_shapes
 
 _EXAMPLES = """\b
 Examples:
@@ -42,8 +42,7 @@ def command(
     preprocess: str | None,
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     quiet: bool,
 ) -> None:
@@ -54,7 +53,6 @@ def command(
     """
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
     import convprof
-    from convprof.runtime import RunOptions
 
     result = convprof.quantize(
         model,
@@ -63,7 +61,7 @@ def command(
         preprocess=preprocess,
         input_shapes=shapes,
         dims=sizes,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         progress=console.reporter(quiet),
     )

@@ -10,19 +10,17 @@ from convprof.cli import console
 from convprof.cli.options import (
     FORMS,
     MODEL,
+    Running,
     calibration_option,
     fit_options,
     only_skip_options,
     preprocess_option,
     quiet_option,
-    read_bytes,
-    read_dims,
-    read_shapes,
-    read_sizes,
     run_options,
     seed_option,
     shape_options,
 )
+from convprof.cli.reading import read_bytes, read_dims, read_shapes, read_sizes
 
 _EXAMPLES = """\b
 Examples:
@@ -73,8 +71,7 @@ def command(
     skip: tuple[str, ...],
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     memory: str,
     resume: bool,
@@ -86,7 +83,6 @@ def command(
     ranks = read_sizes(rank, f"--rank {rank!r}", "2") if rank is not None else ()
     import convprof
     from convprof.records.plan import EmissionOption
-    from convprof.runtime import RunOptions
 
     result = convprof.rewrite(
         model,
@@ -102,7 +98,7 @@ def command(
         init=init,
         input_shapes=shapes,
         dims=sizes,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         memory=held,
         resume=resume,

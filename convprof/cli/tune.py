@@ -13,9 +13,9 @@ from convprof.cli.options import (
     number,
     preprocess_option,
     quiet_option,
-    read_seconds,
     seed_option,
 )
+from convprof.cli.reading import read_seconds
 from convprof.records.tuning import Settings
 
 DEFAULTS = Settings()
