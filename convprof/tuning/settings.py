@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from convprof.records.tuning import Settings as Settings
 
+RATES = {"muon": 0.004, "adamw": 1.5e-3}
+"""The learning rate at its peak, unless the user says another."""
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from `FIRST_RATE` of its peak; then it falls along a cosine."""
 FIRST_RATE = 0.1

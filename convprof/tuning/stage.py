@@ -16,7 +16,7 @@ from convprof.records.progress import Progress
 from convprof.records.remarks import Remark
 from convprof.records.tuning import Settings, TunedStage, WayTime
 from convprof.torch import Module
-from convprof.tuning import losses, preparing
+from convprof.tuning import losses, preparing, settings
 from convprof.tuning.augmenting import Augmentation
 from convprof.tuning.keeping import Kept
 from convprof.tuning.loop import Budget, Course, Loop
@@ -64,7 +64,10 @@ def tune(
         samples = preparing.split(batches, student, wanted, device)
         labelled = any(method.needs_labels for method in methods)
         changes = preparing.changes(wanted, teacher or student, samples, labelled)
-        chosen = msgspec.structs.replace(wanted, augment=changes.names, batch=samples.size, threads=threads)
+        rate = wanted.learning_rate or settings.RATES[wanted.optimiser]
+        chosen = msgspec.structs.replace(
+            wanted, augment=changes.names, batch=samples.size, learning_rate=rate, threads=threads
+        )
         turned = changes.pictures is not None and changes.pictures.channels_last
         augmentation = Augmentation(changes.names, wanted.seed, turned)
         running = Running(student, device)
@@ -118,7 +121,9 @@ class _Run:
         if not standing.times:
             standing.times = self._fastest(objective)
         running.use(standing.times[0].way)
-        budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate)
+        chosen = self._chosen
+        rate = chosen.learning_rate or settings.RATES[chosen.optimiser]
+        budget = Budget(share * self._seconds, chosen.epochs, rate, chosen.optimiser)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
