@@ -34,8 +34,7 @@ class Row:
         return "half the MACs" if self.rank is None else f"rank {self.rank}"
 
 
-# Large pictures: fewer a batch, and a denoiser's weights bear smaller steps only.
-_PICTURES = {"batch": 32, "learning_rate": 5e-4}
+_PICTURES = {"batch": 32}
 _LEARNED = {"recipe": ("finetune",)}
 
 ROWS = (

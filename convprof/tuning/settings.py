@@ -33,6 +33,8 @@ FEWEST = 8
 REMEMBERED = 1 << 25
 """Elements of the teacher's held-out answers that are kept rather than computed again."""
 
+TRIAL = 0.05
+"""Share of the time after which no further way to run is tried."""
 EVALUATIONS = 40
 """How often the held-out part is looked at in one stage, unless that takes more than `EVALUATION_SHARE` of the time."""
 EVALUATION_SHARE = 0.1

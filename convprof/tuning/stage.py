@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 import msgspec
 import torch
@@ -54,6 +55,7 @@ def tune(
     Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
     student and teacher do not go together or cannot be trained.
     """
+    _check_numbers(wanted)
     methods = _methods(wanted, teacher, batches)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     student.to(device).float().eval().freeze_statistics(wanted.train == "factors")
@@ -141,7 +143,7 @@ class _Run:
         frozen = student.statistics_frozen
         objective.train()
         student.freeze_statistics()
-        times = course.running.fastest(step, course.timer)
+        times = course.running.fastest(step, course.timer, settings.TRIAL * self._chosen.seconds)
         student.freeze_statistics(frozen)
         return times
 
@@ -169,6 +171,17 @@ def _threads(wanted: int | None) -> Iterator[int]:
         yield wanted or before
     finally:
         torch.set_num_threads(before)
+
+
+def _check_numbers(wanted: Settings) -> None:
+    """Raise UsageError for numbers that no run can go by."""
+    for name, least in (("batch", 1), ("seed", 0)):
+        if getattr(wanted, name) < least:
+            raise UsageError(name, f"{getattr(wanted, name)} is below {least}", "give a whole number from there on")
+    for name in ("seconds", "epochs", "learning_rate", "temperature", "threads"):
+        value = getattr(wanted, name)
+        if value is not None and not 0 < value < inf:
+            raise UsageError(name.replace("_", " "), f"{value} is no number above 0", "leave it out")
 
 
 def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list[Method]:

@@ -191,7 +191,7 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
             raise RuntimeError("not for this type")
         clock[0] += seconds[running.way]
 
-    times = running.fastest(step, lambda: clock[0])
+    times = running.fastest(step, lambda: clock[0], 1e9)
     assert running.way == wanted
     assert times[0].way == wanted
     assert times[0].seconds == pytest.approx(0.5)
@@ -199,6 +199,17 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
     assert [step.op_type for step in student.network.steps].count("ComposedConv") == 1
     running.restore()
     assert student.network is network
+
+
+def test_no_further_way_is_tried_when_the_time_for_that_is_over(tmp_path: Path) -> None:
+    running = Running(modules.load(problem(tmp_path).student), CPU)
+    clock = [0.0]
+
+    def step() -> None:
+        clock[0] += 10.0
+
+    assert [each.seconds for each in running.fastest(step, lambda: clock[0], 50.0)] == [10.0, 10.0]
+    assert len(running.fastest(step, lambda: clock[0], 0.0)) == 1
 
 
 def test_a_network_without_chains_is_not_composed(tmp_path: Path) -> None:
