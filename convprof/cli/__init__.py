@@ -24,6 +24,7 @@ _COMMANDS = {
     "plan": "Choose what becomes of each convolution within a budget, by measured time.",
     "probe": "Pack what another machine needs to price a model's candidates.",
     "rewrite": "Replace convolutions by a plan, or by one form at one rank.",
+    "tune": "Train a converted model to answer as its original does.",
     "quantize": "Write a model as int8: the rival of a conversion, or its last step.",
     "verify": "Compare a model and its converted twin on data.",
     "bench": "Time models against each other.",

@@ -70,9 +70,10 @@ class _Line:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if what != self._what or done <= 1:
+        work, _, _ = what.partition(";")
+        if work != self._what or done <= 1:
             self._close()
-            self._what, self._start, self._shown = what, now, now
+            self._what, self._start, self._shown = work, now, now
         taken = now - self._start
         due = now - self._shown >= (0.1 if self._terminal else _LINE_EVERY) or (done == total and self._open)
         if taken < _PATIENCE or not due or total < 1:

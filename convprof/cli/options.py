@@ -241,6 +241,7 @@ def run_options(function: F) -> F:
 
 
 shape_options = _with(_SHAPES)
+format_option = _with((_format(FORMATS),))
 output_options = _with((_format(FORMATS), _FILE))
 page_options = _with((_format(PAGE_FORMATS), _FILE))
 report_options = _with((_format((*PAGE_FORMATS, NODES)), _FILE))

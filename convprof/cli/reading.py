@@ -102,6 +102,15 @@ def _read_size(text: str | None, what: str) -> tuple[int | None, float | None]:
     return int(count), None
 
 
+def read_seconds(text: str, what: str) -> float:
+    """A time above 0 from 90s, 20m or 1.5h, in seconds; raises UsageError for anything else."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(s|m|min|h)", text.strip().lower(), re.ASCII)
+    seconds = float(found[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise UsageError(f"{what} {text!r}", "it is no time above 0", "write 90s, 20m or 1.5h")
+    return seconds
+
+
 def read_share(text: str, what: str) -> float:
     """A share above 0, from 2% or 0.02; raises UsageError for anything else."""
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(%)?", text.strip(), re.ASCII)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from convprof.data.columns import Array
+from convprof.data.columns import Array, Indices
 from convprof.data.feeds import Feed
 from convprof.data.pixels import Pixels
 from convprof.errors import DataError, UsageError
@@ -67,6 +67,13 @@ class Batches:
     def first(self, count: int) -> dict[str, Array]:
         """One feed of the first `count` samples, or of all where there are fewer; errors as in `batches`."""
         return next(self.batches(count))
+
+    def pick(self, indices: Indices) -> dict[str, Array]:
+        """One feed of the samples of those numbers, 0 to count - 1, in that order; only they are read.
+
+        Raises DataError as `batches` does.
+        """
+        return {feed.name: feed.pick(self.start + indices) for feed in self.feeds}
 
     def take(self, count: int) -> Batches:
         """The first `count` samples, or all where there are fewer; raises DataError where none would be left."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Indices = NDArray[np.int64]
 
 
 class Column(Protocol):
@@ -45,3 +46,10 @@ class ArrayColumn:
     def rows(self, start: int, stop: int) -> Array:
         """A view of the samples [start, stop)."""
         return self.array[start:stop]
+
+
+def picked(column: Column, indices: Indices) -> Array:
+    """The samples of those numbers in that order, as they are stored; raises DataError where they cannot be read."""
+    if isinstance(column, ArrayColumn):
+        return column.array[indices]
+    return np.concatenate([column.rows(index, index + 1) for index in indices.tolist()])

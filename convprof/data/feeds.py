@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from convprof.data.columns import Array, Column
+from convprof.data.columns import Array, Column, Indices, picked
 from convprof.data.pixels import Pixels, data_layout, model_channels, model_layout, plan_pixels
 from convprof.data.preprocess import Preprocess
 from convprof.errors import DataError
@@ -34,14 +34,20 @@ class Feed:
 
     def read(self, start: int, stop: int) -> Array:
         """The samples [start, stop) as the model wants them, in a new array; raises DataError for NaN and Inf."""
-        rows = self.column.rows(start, stop)
+        return self._made(self.column.rows(start, stop), range(start, stop))
+
+    def pick(self, indices: Indices) -> Array:
+        """The samples of those numbers in that order, as `read` gives them; only they are read."""
+        return self._made(picked(self.column, indices), indices)
+
+    def _made(self, rows: Array, numbers: Sequence[int] | Indices) -> Array:
         if self.pixels is not None:
             return self.pixels.apply(rows)
         with np.errstate(over="ignore"):
             values = np.array(rows, self.dtype, order="C")
         bad = first_not_finite(values)
         if bad is not None:
-            why = f"sample {start + bad} for input {self.name!r} holds NaN, Inf or a number beyond {self.dtype}"
+            why = f"sample {numbers[bad]} for input {self.name!r} holds NaN, Inf or a number beyond {self.dtype}"
             raise DataError(self.what, why, "repair it or leave the sample out")
         return values
 

@@ -15,3 +15,4 @@ from convprof.pipeline.looking import verify as verify
 from convprof.pipeline.optimizing import optimize as optimize
 from convprof.pipeline.planned import plan as plan
 from convprof.pipeline.planned import probe as probe
+from convprof.pipeline.training import tune as tune

@@ -18,6 +18,7 @@ from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.prices import LatencyTable
 from convprof.records.run import Run
+from convprof.records.tuning import Tuning
 
 T = TypeVar("T")
 
@@ -33,6 +34,7 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "pictures": Pictures,
     "comparison": RunComparison,
     "cost": Cost,
+    "tuning": Tuning,
 }
 
 

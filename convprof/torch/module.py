@@ -92,6 +92,11 @@ class Module(nn.Module):
         self.statistics_frozen = frozen
         return self
 
+    def rewire(self, network: Network) -> None:
+        """From now on run another network over the same weights; `convprof.torch.composing` makes such networks."""
+        self.network = network
+        self.programs.clear()
+
     def weights(self) -> dict[str, NDArray[Any]]:
         """The parameters and statistics as they are now, by the graph's names and in its types."""
         return {name: to_numpy(self.value(name)).astype(dtype) for name, dtype in self._dtypes.items()}

@@ -69,7 +69,7 @@ def specialise(
     """
     fed = [name for name, _, _ in feeds]
     live = _needed(network.steps, {*fed, *(name for name, _, _ in weights), *network.constants}, outputs, network.what)
-    read = {name for step in live for name in _sources(step)}.union(outputs)
+    read = {name for step in live for name in sources(step)}.union(outputs)
     weights = [weight for weight in weights if weight[0] in read and weight[0] not in fed]
     with torch.no_grad():
         maker = _Maker(network, setting)
@@ -88,7 +88,7 @@ def _needed(steps: Sequence[Step], known: Collection[str], outputs: Iterable[str
     for step in reversed(steps):
         if wanted.intersection(step.outputs):
             wanted.difference_update(step.outputs)
-            wanted.update(name for name in _sources(step) if name not in known)
+            wanted.update(name for name in sources(step) if name not in known)
             live.append(step)
     if wanted:
         raise ModelError(
@@ -97,14 +97,14 @@ def _needed(steps: Sequence[Step], known: Collection[str], outputs: Iterable[str
     return live[::-1]
 
 
-def _sources(step: Step) -> set[str]:
+def sources(step: Step) -> set[str]:
     """Names that the step reads, its subgraphs included."""
     names = set(step.inputs) - {""}
     for graph in step.attributes.values():
         if isinstance(graph, Network):
             own = {*graph.constants, *(port.name for port in graph.inputs)}
             own.update(name for inner in graph.steps for name in inner.outputs)
-            names |= {name for inner in graph.steps for name in _sources(inner)}.union(graph.outputs) - own
+            names |= {name for inner in graph.steps for name in sources(inner)}.union(graph.outputs) - own
     return names
 
 

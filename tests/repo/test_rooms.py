@@ -35,6 +35,7 @@ def test_only_benchmarking_and_pipeline_read_a_clock() -> None:
         "benchmarking/rounds.py",
         "pipeline/optimizing.py",
         "pipeline/planned.py",
+        "pipeline/training.py",
         "cli/console.py",
         "runtime/probe.py",
     }

@@ -12,6 +12,7 @@ from convprof.torch.ops import (
     activation,
     arithmetic,
     arranging,
+    composed,
     convolution,
     indexing,
     matrices,
@@ -194,4 +195,7 @@ _ONNX: Mapping[str, Op] = {
 BRANCHING = ("", "If")
 """What is no operator of its own: the branch that a known condition chooses takes its place."""
 
-OPS: Mapping[tuple[str, str], Op] = {("", name): op for name, op in _ONNX.items()}
+OPS: Mapping[tuple[str, str], Op] = {
+    **{("", name): op for name, op in _ONNX.items()},
+    ("convprof", "ComposedConv"): Op(composed.composed_conv),
+}

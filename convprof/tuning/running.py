@@ -1,0 +1,104 @@
+"""The ways to run a network while it trains, and which of them is the fastest here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from convprof.errors import ModelError
+from convprof.records.tuning import Precision, Way, WayTime
+from convprof.torch import Module
+from convprof.torch.composing import chains, compose
+from convprof.tuning.samples import Batch
+
+_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
+_PASSES = 3
+_HOPELESS = 2.0
+
+
+class Running:
+    """The student, and how it is run at the moment."""
+
+    def __init__(self, student: Module, device: torch.device) -> None:
+        self.student, self.device = student, device
+        self.way = Way(False, "float32", False)
+        self._chained = student.network
+        self._composable = bool(chains(student))
+
+    def use(self, way: Way) -> None:
+        """From now on run this way."""
+        self.way = way
+        self.student.rewire(self._chained)
+        if way.composed:
+            compose(self.student)
+
+    def restore(self) -> None:
+        """The student as it came, but for its weights."""
+        self.student.rewire(self._chained)
+
+    def ways(self) -> Iterator[Way]:
+        """All that can be tried here, the most promising first."""
+        for composed, last, precision in product((True, False), (True, False), _PRECISIONS):
+            if composed <= self._composable:
+                yield Way(composed, precision, last)
+
+    def precision(self) -> AbstractContextManager[object]:
+        """A context in which the way's type is used where that is safe."""
+        on = self.way.precision == "bfloat16"
+        return torch.amp.autocast(self.device.type, torch.bfloat16, enabled=on)
+
+    def placed(self, batch: Batch) -> Batch:
+        """The batch in the way's order in memory."""
+        return replace(batch, feeds={name: self._ordered(each) for name, each in batch.feeds.items()})
+
+    def fastest(self, step: Callable[[], object], timer: Callable[[], float], patience: float) -> tuple[WayTime, ...]:
+        """Take the time of `step`, a step of training without its update, in every way; use the fastest.
+
+        Returns all times, the fastest first. A way that is hopeless after one pass is not tried again, one that torch
+        cannot go here is left out, and no further one is tried after `patience` seconds. Raises ModelError where there
+        is none.
+        """
+        times: list[WayTime] = []
+        why, start = "", timer()
+        for way in self.ways():
+            if times and timer() - start > patience:
+                break
+            self.use(way)
+            try:
+                seconds = self._timed(step, timer)
+                best = min((each.seconds for each in times), default=seconds)
+                for _ in range(_PASSES - 1):
+                    if seconds < _HOPELESS * best:
+                        seconds = min(seconds, self._timed(step, timer))
+            except RuntimeError as error:  # operators without this type, or not enough memory
+                why = str(error).splitlines()[0] if str(error) else type(error).__name__
+                continue
+            times.append(WayTime(way, seconds))
+        if not times:
+            raise ModelError(self.student.network.what, f"it cannot be trained: {why}", "try a smaller --batch")
+        times.sort(key=lambda each: each.seconds)
+        self.use(times[0].way)
+        return tuple(times)
+
+    def _timed(self, step: Callable[[], object], timer: Callable[[], float]) -> float:
+        self._wait()
+        start = timer()
+        step()
+        self._wait()
+        return timer() - start
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _ordered(self, value: Tensor) -> Tensor:
+        if value.ndim != 4:
+            return value
+        return value.contiguous(
+            memory_format=torch.channels_last if self.way.channels_last else torch.contiguous_format
+        )

@@ -1,0 +1,217 @@
+"""Student, teacher, Batches -> the student trained, in place, and what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+
+import msgspec
+import torch
+
+from convprof.data import Batches
+from convprof.errors import UsageError
+from convprof.records.progress import Progress
+from convprof.records.remarks import Remark
+from convprof.records.tuning import Settings, TunedStage, WayTime
+from convprof.torch import Module
+from convprof.tuning import losses, preparing, settings
+from convprof.tuning.augmenting import Augmentation
+from convprof.tuning.keeping import Kept
+from convprof.tuning.loop import Budget, Course, Loop
+from convprof.tuning.methods import METHODS, Method, Work
+from convprof.tuning.objective import Objective
+from convprof.tuning.preparing import Changes
+from convprof.tuning.running import Running
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a run came to, as in `convprof.records.tuning.Tuning`."""
+
+    settings: Settings
+    changes: Changes
+    stages: tuple[TunedStage, ...]
+    times: tuple[WayTime, ...]
+    device: str
+    torch: str
+    notices: tuple[Remark, ...]
+
+
+def tune(
+    student: Module,
+    teacher: Module | None,
+    batches: Batches,
+    wanted: Settings,
+    kept: Kept,
+    *,
+    timer: Callable[[], float],
+    progress: Progress,
+) -> Tuned:
+    """Train the student by the methods of the recipe, one after another, and leave it on the CPU.
+
+    Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
+    student and teacher do not go together or cannot be trained.
+    """
+    _check_numbers(wanted)
+    methods = _methods(wanted, teacher, batches)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    student.to(device).float().eval().freeze_statistics(wanted.train == "factors")
+    if teacher is not None:
+        preparing.check_pair(student, teacher)
+        teacher.to(device).float().eval().requires_grad_(False)
+    with _threads(wanted.threads) as threads:
+        samples = preparing.split(batches, student, wanted, device)
+        labelled = any(method.needs_labels for method in methods)
+        changes = preparing.changes(wanted, teacher or student, samples, labelled)
+        rate = wanted.learning_rate or settings.RATES[wanted.optimiser]
+        chosen = msgspec.structs.replace(
+            wanted, augment=changes.names, batch=samples.size, learning_rate=rate, threads=threads
+        )
+        turned = changes.pictures is not None and changes.pictures.channels_last
+        augmentation = Augmentation(changes.names, wanted.seed, turned)
+        running = Running(student, device)
+        course = Course(samples, running, augmentation, changes.pictures, kept, timer, progress)
+        _Run(course, teacher, chosen, changes.mirrored, len(methods)).go(methods)
+        running.restore()
+    student.cpu()
+    stages = kept.standing.stages
+    notices = (*changes.notices, *_notices(stages))
+    return Tuned(chosen, changes, stages, kept.standing.times, _named(device), str(torch.__version__), notices)
+
+
+class _Run:
+    """The recipe on its course: which method, and which of its stages, comes next."""
+
+    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool, methods: int) -> None:
+        self._course, self._chosen = course, chosen
+        self._trained = preparing.trained(course.running.student, chosen.train)
+        self._teacher, self._mirrored = teacher, mirrored
+        self._seconds = chosen.seconds / methods
+        self._done: Iterator[TunedStage] = iter(())
+
+    def go(self, methods: Sequence[Method]) -> None:
+        """Run the methods that are not finished yet."""
+        standing, student = self._course.kept.standing, self._course.running.student
+        self._restore()
+        for method in methods[standing.methods :]:
+            self._done = iter(standing.stages[len(standing.stages) - standing.within :])
+            train = partial(self._train, method.name)
+            method.run(
+                Work(
+                    student=student,
+                    teacher=self._teacher,
+                    samples=self._course.samples,
+                    settings=self._chosen,
+                    trained=self._trained,
+                    pictures=self._course.pictures,
+                    mirrored=self._mirrored,
+                    train=train,
+                )
+            )
+            standing.methods, standing.within = standing.methods + 1, 0
+            self._course.kept.write({"student": student.state_dict()})
+
+    def _train(self, method: str, objective: Objective, share: float) -> TunedStage:
+        kept, running = self._course.kept, self._course.running
+        standing = kept.standing
+        finished = next(self._done, None)
+        if finished is not None:
+            return finished
+        if not standing.times:
+            standing.times = self._fastest(objective)
+        running.use(standing.times[0].way)
+        chosen = self._chosen
+        rate = chosen.learning_rate or settings.RATES[chosen.optimiser]
+        budget = Budget(share * self._seconds, chosen.epochs, rate, chosen.optimiser)
+        made = Loop(method, objective, self._course, budget).run()
+        standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
+        return made
+
+    def _fastest(self, objective: Objective) -> tuple[WayTime, ...]:
+        """Ways to run by the time of a step; statistics stay as they are meanwhile."""
+        student, course = self._course.running.student, self._course
+
+        def step() -> None:
+            with course.running.precision():
+                loss = objective(course.batch(0))
+            loss.backward()
+            objective.zero_grad(set_to_none=True)
+
+        frozen = student.statistics_frozen
+        objective.train()
+        student.freeze_statistics()
+        times = course.running.fastest(step, course.timer, settings.TRIAL * self._chosen.seconds)
+        student.freeze_statistics(frozen)
+        return times
+
+    def _restore(self) -> None:
+        """Put the weights back that a run that was cut short had reached."""
+        kept = self._course.kept
+        if not kept.tensors:
+            return
+        try:
+            self._course.running.student.load_state_dict(kept.tensors["student"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise kept.damaged(error) from error
+
+
+def _named(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[int]:
+    """Torch with so many threads, as many as it had behind it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield wanted or before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_numbers(wanted: Settings) -> None:
+    """Raise UsageError for numbers that no run can go by."""
+    for name, least in (("batch", 1), ("seed", 0)):
+        if getattr(wanted, name) < least:
+            raise UsageError(name, f"{getattr(wanted, name)} is below {least}", "give a whole number from there on")
+    for name in ("seconds", "epochs", "learning_rate", "temperature", "threads"):
+        value = getattr(wanted, name)
+        if value is not None and not 0 < value < inf:
+            raise UsageError(name.replace("_", " "), f"{value} is no number above 0", "leave it out")
+
+
+def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list[Method]:
+    unknown = [name for name in wanted.recipe if name not in METHODS]
+    if unknown or not wanted.recipe:
+        named = f"no method is called {unknown[0]!r}" if unknown else "it names no method"
+        raise UsageError("--recipe", named, f"known are {', '.join(METHODS)}; several with commas")
+    methods = [METHODS[name] for name in wanted.recipe]
+    for method in methods:
+        if method.needs_teacher and teacher is None:
+            raise UsageError(f"--recipe {method.name}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")
+        if method.needs_labels and batches.labels is None:
+            raise UsageError(f"--recipe {method.name}", "it learns from labels", "give --labels NAME")
+    if wanted.loss is not None and wanted.loss not in losses.IMITATING:
+        losses.supervised(wanted.loss)
+    return methods
+
+
+def _notices(stages: Sequence[TunedStage]) -> Iterator[Remark]:
+    """What the user should know of how it went."""
+    for stage in stages:
+        if stage.rollbacks:
+            text = (
+                f"{stage.method} diverged {_times(stage.rollbacks)}: it went back to its best weights each time, "
+                f"and on with a lower learning rate, at last {stage.learning_rate:.2g}"
+            )
+            yield Remark("diverged", text)
+        if not stage.kept:
+            yield Remark("no-gain", f"{stage.method} found nothing better than its start, which is kept")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
