@@ -239,6 +239,14 @@ class Walk:
         """Put `arrangement` in the place of a conv that the walk has not passed."""
         self._cutter.replaced(graph.replace_conv(self._convs[name], arrangement, self._names))
 
+    def shift(self, name: str, amount: NDArray[np.float64]) -> None:
+        """Add `amount` (N,) to the channels of a value that has been reached, for all that is computed from now on."""
+        for chunk in self._chunks:
+            value = self._store.get(chunk[name])
+            self._store.drop(chunk[name])
+            shifted = value + amount.reshape(-1, *(1,) * (value.ndim - 2))
+            chunk[name] = self._store.put(shifted.astype(value.dtype))
+
     def forget(self) -> None:
         """Drop every value that no node ahead reads."""
         unneeded = self._cutter.forget()
