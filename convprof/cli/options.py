@@ -161,6 +161,7 @@ def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
 
 shape_options = _with(_SHAPES)
 run_options = _with(_RUN)
+format_option = _with((_format(FORMATS),))
 output_options = _with((_format(FORMATS), _FILE))
 page_options = _with((_format(PAGE_FORMATS), _FILE))
 report_options = _with((_format((*PAGE_FORMATS, NODES)), _FILE))
@@ -228,6 +229,15 @@ def _read_latency(text: str) -> tuple[float | None, float | None]:
         what = f"--target-latency {text!r}"
         raise UsageError(what, "it is a share of the model's time, or a time", "write 0.5, 50% or 12ms")
     return share, None
+
+
+def read_seconds(text: str, what: str) -> float:
+    """A time above 0 from 90s, 20m or 1.5h, in seconds; raises UsageError for anything else."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(s|m|min|h)", text.strip().lower(), re.ASCII)
+    seconds = float(found[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise UsageError(f"{what} {text!r}", "it is no time above 0", "write 90s, 20m or 1.5h")
+    return seconds
 
 
 def read_share(text: str, what: str) -> float:

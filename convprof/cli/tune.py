@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import re
+from typing import Literal, cast
 
 import click
 
 from convprof.cli import console
-from convprof.cli.options import MODEL, preprocess_option, quiet_option, seed_option
-from convprof.errors import UsageError
+from convprof.cli.options import (
+    MODEL,
+    format_option,
+    number,
+    preprocess_option,
+    quiet_option,
+    read_seconds,
+    seed_option,
+)
+from convprof.records.tuning import Settings
+
+DEFAULTS = Settings()
 
 _EXAMPLES = """\b
 Examples:
@@ -21,49 +31,109 @@ Examples:
 @click.command("tune", epilog=_EXAMPLES)
 @MODEL
 @click.option("--teacher", type=click.Path(), metavar="ORIGINAL", help="The model to answer like.")
-@click.option("--calibration", required=True, metavar="DATA", help="Inputs to train on; labels are not needed.")
-@click.option("--labels", metavar="NAME", help="Array of the data that holds the labels, or a .npy file.")
-@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="The new model; by default MODEL.tuned.onnx.")
-@click.option("--recipe", default="distill", show_default=True, metavar="METHODS", help="Methods, one after another.")
 @click.option(
-    "--train", default="all", show_default=True, type=click.Choice(("factors", "all")), help="Which weights change."
+    "--calibration", required=True, metavar="DATA", help="Inputs: .npz, .npy, picture folder, module:function."
+)
+@click.option("--labels", metavar="NAME", help="Array of the data that holds the labels, or a .npy file.")
+@preprocess_option
+@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="The new model; MODEL.tuned.onnx by default.")
+@click.option(
+    "--recipe",
+    default=",".join(DEFAULTS.recipe),
+    show_default=True,
+    metavar="METHODS",
+    help="distill (answer as ORIGINAL does) and finetune (as labels say), one after another with commas.",
 )
 @click.option("--time-budget", default="20m", show_default=True, metavar="TIME", help="As 90s, 20m or 1.5h.")
-@click.option("--epochs", type=click.FloatRange(min=0, min_open=True), help="Passes over the data, instead of a time.")
-@click.option("--augment", metavar="NAMES", help="How pictures are changed: flip, crop, turn, jitter or none.")
-@click.option("--batch", default=128, show_default=True, type=click.IntRange(min=1), help="Samples a step.")
-@click.option("--learning-rate", default=1.5e-3, show_default=True, type=click.FloatRange(min=0, min_open=True))
-@click.option("--loss", metavar="NAME", help="kl or relative-l2 to the teacher; for labels cross-entropy, mse, ...")
-@click.option("--temperature", default=2.0, show_default=True, type=click.FloatRange(min=0, min_open=True))
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="Threads to train with.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was cut short.")
-@preprocess_option
+@click.option(
+    "--epochs",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    callback=number,
+    help="Passes over the data for each method, instead of a time.",
+)
+@click.option(
+    "--train",
+    default=DEFAULTS.train,
+    show_default=True,
+    type=click.Choice(("factors", "all")),
+    help="Change the factors only, or all weights and the statistics of normalisations.",
+)
+@click.option(
+    "--augment",
+    metavar="NAMES",
+    help="Change pictures by flip, crop, turn, jitter or none; by default as the model and the data allow.",
+)
+@click.option(
+    "--batch", default=DEFAULTS.batch, show_default=True, type=click.IntRange(1, 1 << 20), help="Samples a step."
+)
+@click.option(
+    "--learning-rate",
+    default=DEFAULTS.learning_rate,
+    show_default=True,
+    type=click.FloatRange(0, 1e6, min_open=True),
+    callback=number,
+    help="At its peak.",
+)
+@click.option(
+    "--loss",
+    metavar="NAME",
+    help="kl or relative-l2 to ORIGINAL; to labels cross-entropy, mse, l1, smooth-l1, bce or module:function.",
+)
+@click.option(
+    "--temperature",
+    default=DEFAULTS.temperature,
+    show_default=True,
+    type=click.FloatRange(0, 1e6, min_open=True),
+    callback=number,
+    help="Softens the class scores that are compared.",
+)
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads to train with; all processors by default.")
 @seed_option
+@click.option("--resume", is_flag=True, help="Go on with a run that was cut short.")
+@format_option
 @quiet_option
 def command(
     model: str,
     teacher: str | None,
     calibration: str,
     labels: str | None,
+    preprocess: str | None,
     output: str | None,
     recipe: str,
-    train: str,
     time_budget: str,
     epochs: float | None,
+    train: str,
     augment: str | None,
     batch: int,
     learning_rate: float,
     loss: str | None,
     temperature: float,
-    threads: int,
-    resume: bool,
-    preprocess: str | None,
+    threads: int | None,
     seed: int,
+    resume: bool,
+    output_format: str,
     quiet: bool,
 ) -> None:
-    """Train MODEL, a converted one, to answer as ORIGINAL does, and keep what does best on data that is held out."""
-    seconds = _seconds(time_budget)
+    """Train MODEL, a converted one, to answer as ORIGINAL does, and keep what does best on inputs that are held out.
+
+    Needs no labels, and torch: pip install 'convprof[tune]'. What is held out is a twentieth of the inputs; the result
+    is never worse on it than MODEL.
+    """
+    settings = Settings(
+        recipe=tuple(recipe.split(",")),
+        train=cast("Literal['factors', 'all']", train),
+        augment=None if augment is None else () if augment == "none" else tuple(augment.split(",")),
+        seconds=read_seconds(time_budget, "--time-budget"),
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        loss=loss,
+        temperature=temperature,
+        seed=seed,
+        threads=threads,
+    )
     import convprof
+    from convprof.reporting import render_tuning
 
     record = convprof.tune(
         model,
@@ -72,31 +142,10 @@ def command(
         calibration=calibration,
         labels=labels,
         preprocess=preprocess,
-        recipe=recipe.split(","),
-        train="factors" if train == "factors" else "all",
-        augment=None if augment is None else [name for name in augment.split(",") if name != "none"],
-        seconds=seconds,
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        loss=loss,
-        temperature=temperature,
-        seed=seed,
-        threads=threads,
+        settings=settings,
         resume=resume,
         progress=console.reporter(quiet),
     )
     console.notices(record.notices, quiet)
-    for stage in record.stages:
-        change = f"{stage.measure} {stage.before:.4g} -> {stage.after:.4g} on {stage.held_out:,} held out"
-        console.say(f"convprof: {stage.method}: {change}, {stage.steps:,} steps in {stage.minutes:.1f} min", quiet)
+    console.deliver(lambda color, width: render_tuning(record, output_format, color=color, width=width), None)
     console.say(f"convprof: wrote {record.path}", quiet)
-
-
-def _seconds(text: str) -> float:
-    """From 90s, 20m or 1.5h; raises UsageError for anything else."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(s|m|min|h)", text.strip().lower(), re.ASCII)
-    seconds = float(found[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[found[2]] if found else 0.0
-    if seconds <= 0:
-        raise UsageError(f"--time-budget {text!r}", "it is no time above 0", "write 90s, 20m or 1.5h")
-    return seconds

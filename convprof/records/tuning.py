@@ -6,9 +6,31 @@ from typing import Literal
 
 import msgspec
 
+from convprof.records.analysis import ModelFile
 from convprof.records.remarks import Remark
 
 Precision = Literal["float32", "bfloat16"]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a user may say of a training run. These defaults are the only ones.
+
+    A method named twice runs twice. `augment` of None is chosen from the graph and the data. The run takes `seconds`,
+    or instead of them `epochs` passes over the data for every method. `loss` of None is chosen from the graph and the
+    labels; `threads` of None are torch's.
+    """
+
+    recipe: tuple[str, ...] = ("distill",)
+    train: Literal["factors", "all"] = "all"
+    augment: tuple[str, ...] | None = None
+    seconds: float = 1200.0
+    epochs: float | None = None
+    batch: int = 128
+    learning_rate: float = 1.5e-3
+    loss: str | None = None
+    temperature: float = 2.0
+    seed: int = 0
+    threads: int | None = None
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -27,20 +49,23 @@ class WayTime(msgspec.Struct, frozen=True):
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
-    """Where a stage stood after `steps` steps: the mean loss since the last point, and the held-out measure."""
+    """Where a stage stood after `steps` steps: the mean loss since the last point, and the held-out measure.
+
+    A measure that is not finite is None.
+    """
 
     steps: int
     minutes: float
     loss: float | None
-    measure: float
+    measure: float | None
 
 
 class TunedStage(msgspec.Struct, frozen=True):
     """One method of the recipe: what it saw, how long it took, and the held-out measure before and after it.
 
-    `measure` is the name of that measure: `kl` (nats, to the teacher) and `relative_l2` (to the teacher), `top1` or the
-    name of the loss where there are labels; `better` says which way it should go. `steps` is how many were taken,
-    `kept` after how many of them the weights that were kept had been reached: 0 for those of the start.
+    `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `top1` and the name of a loss need
+    labels; `better` says which way it should go. Of `steps` the weights after step `kept` were kept, 0 being the start.
+    `rollbacks` counts how often the run diverged and was taken back, `learning_rate` is what it ended with.
     """
 
     method: str
@@ -56,28 +81,30 @@ class TunedStage(msgspec.Struct, frozen=True):
     kept: int
     batch: int
     learning_rate: float
-    rollbacks: int
-    curve: tuple[CurvePoint, ...]
+    rollbacks: int = 0
+    curve: tuple[CurvePoint, ...] = ()
 
 
 class Tuning(msgspec.Struct, frozen=True):
-    """Everything that `tune` did and found."""
+    """Everything that `tune` did and found.
+
+    `settings` are those used, what was left to convprof included; `mirrored` says that the teacher's answer was its
+    mean over a picture and its mirror image, `mirror_agreement` for which share of pictures the two agree on the class.
+    `times` are the ways to run that were tried, the one used first; it is empty where nothing was trained by steps.
+    """
 
     schema: Literal["convprof.tuning/1"]
     convprof: str
-    student: str
-    teacher: str | None
+    torch: str
+    device: str
+    student: ModelFile
+    teacher: ModelFile | None
     path: str
     data: str
     labels: str | None
-    recipe: tuple[str, ...]
-    train: Literal["factors", "all"]
-    augment: tuple[str, ...]
+    settings: Settings
     mirrored: bool
-    seed: int
-    threads: int
-    device: str
-    way: Way
+    mirror_agreement: float | None
     times: tuple[WayTime, ...]
     stages: tuple[TunedStage, ...]
     notices: tuple[Remark, ...] = ()

@@ -21,6 +21,7 @@ from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.run import Run
+from convprof.records.tuning import Tuning
 from convprof.reporting.document import Document, Sheet
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "render_plan",
     "render_planning",
     "render_run",
+    "render_tuning",
 ]
 
 WIDTH = 100
@@ -105,6 +107,13 @@ def render_comparison(found: RunComparison, output_format: str, *, color: bool =
     from convprof.reporting.views import comparison as view
 
     return _render(_Request(found, view.document, view.sheet, color, width), output_format, FORMATS)
+
+
+def render_tuning(tuning: Tuning, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
+    """How a model was trained and what that gained, in one of FORMATS."""
+    from convprof.reporting.views import tuning as view
+
+    return _render(_Request(tuning, view.document, view.sheet, color, width), output_format, FORMATS)
 
 
 def _render(request: _Request[R], output_format: str, formats: Mapping[str, Callable[[_Request[R]], str]]) -> str:

@@ -19,6 +19,8 @@ from convprof.torch.specialising import sources
 
 MARK = "/convprof/"
 DOMAIN, OP = "convprof", "ComposedConv"
+_LARGEST = 1 << 27
+"""Elements of a composed kernel: what would be larger stays a chain."""
 _PARTS = frozenset({"Conv", "Add", "Concat"})
 
 
@@ -93,7 +95,7 @@ def _chain(steps: list[Step], weights: Mapping[str, Tensor], readers: Mapping[st
         return None
     chain = Chain(tuple(steps), outside[0], tuple(name for name in read if name in weights), result)
     try:
-        chain.compose([weights[name] for name in chain.factors])
+        whole = chain.compose([weights[name] for name in chain.factors])
     except (ValueError, KeyError, RuntimeError):  # whatever a file calls so need not be what convprof wrote
         return None
-    return chain
+    return chain if whole.kernel.numel() <= _LARGEST else None

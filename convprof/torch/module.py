@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import index
 from typing import Any, Self
 
 import torch
@@ -12,9 +13,9 @@ from torch import Tensor, nn
 
 from convprof.errors import ModelError, UsageError
 from convprof.records.network import Network, Step
-from convprof.torch.ops import OPS
+from convprof.torch.ops import BRANCHING, OPS
 from convprof.torch.program import Program
-from convprof.torch.specialising import Setting, specialise
+from convprof.torch.specialising import Setting, Shaped, specialise
 from convprof.torch.types import to_numpy, to_torch
 from convprof.torch.weights import held_constants, mount
 
@@ -44,9 +45,9 @@ class Module(nn.Module):
         self.blueprint = blueprint
         self.statistics_frozen = False
         self._dtypes = {name: network.constants[name].dtype for name in names}
-        self._programs: OrderedDict[object, Program] = OrderedDict()
+        self.programs: dict[str, Program] = {}
         self._places: dict[str, tuple[nn.Module, str]] = {}
-        self._native = _native_type(network, names)
+        self.native = _native_type(network, names)
         self._places = mount(self, names)
         for name in held.parameters:
             module, attribute = self._places[name]
@@ -76,8 +77,11 @@ class Module(nn.Module):
 
         Raises ModelError where the feeds do not suffice and where an operator does not fit its inputs.
         """
-        program = self._program(feeds, tuple(outputs))
-        given = [feeds[name] for name in program.feeds] + [self._value(name) for name in program.weights]
+        shaped = tuple((name, tuple(index(n) for n in each.shape), each.dtype) for name, each in feeds.items())
+        device, dtype = self._setting(feeds)
+        training = self.training and not self.statistics_frozen
+        program = self.programs[_prepared(self, shaped, tuple(outputs), device, dtype, training)]
+        given = [feeds[name] for name in program.feeds] + [self.value(name) for name in program.weights]
         return dict(zip(outputs, program.run(given), strict=True))
 
     def freeze_statistics(self, frozen: bool = True) -> Self:
@@ -88,15 +92,15 @@ class Module(nn.Module):
     def rewire(self, network: Network) -> None:
         """From now on run another network over the same weights; `convprof.torch.composing` makes such networks."""
         self.network = network
-        self._programs.clear()
+        self.programs.clear()
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """The parameters and statistics as they are now, by the graph's names and in its types."""
-        return {name: to_numpy(self._value(name)).astype(dtype) for name, dtype in self._dtypes.items()}
+        return {name: to_numpy(self.value(name)).astype(dtype) for name, dtype in self._dtypes.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the programs, which are made again."""
-        return {**self.__dict__, "_programs": OrderedDict()}
+        return {**self.__dict__, "programs": {}}
 
     def _named(self) -> Iterator[tuple[str, str]]:
         """Torch's name and ONNX's for each parameter and buffer."""
@@ -104,29 +108,44 @@ class Module(nn.Module):
         for name, (module, attribute) in self._places.items():
             yield f"{prefixes[id(module)]}.{attribute}".lstrip("."), name
 
-    def _value(self, name: str) -> Tensor:
+    def value(self, name: str) -> Tensor:
+        """The parameter or statistic of that name in the graph, as it is now."""
         module, attribute = self._places[name]
         value: Tensor = getattr(module, attribute)
         return value
 
-    def _program(self, feeds: Mapping[str, Tensor], outputs: tuple[str, ...]) -> Program:
-        """The program for feeds of these shapes, as it was made when they first came."""
-        setting = self._setting(feeds)
-        key = (tuple((name, each.shape, each.dtype) for name, each in feeds.items()), outputs, setting)
-        if key not in self._programs:
-            weights = {name: self._value(name) for name in self._places}
-            self._programs[key] = specialise(self.network, feeds, weights, outputs, setting)
-            if len(self._programs) > _MOST_PROGRAMS:
-                self._programs.popitem(last=False)
-        return self._programs[key]
-
-    def _setting(self, feeds: Mapping[str, Tensor]) -> Setting:
+    def _setting(self, feeds: Mapping[str, Tensor]) -> tuple[torch.device, torch.dtype]:
         """Where and in which type the module is: its first weight's, without weights its first input's."""
-        first = next((self._value(name) for name in self._places), None)
-        others = (each.device for each in feeds.values())
-        device = next(others, torch.device("cpu")) if first is None else first.device
-        current = self._native if first is None else first.dtype
-        return Setting(device, (self._native, current), self.training and not self.statistics_frozen)
+        for name in self._places:
+            value = self.value(name)
+            return value.device, value.dtype
+        device = next((each.device for each in feeds.values()), torch.device("cpu"))
+        return device, self.native
+
+
+def _prepared(
+    module: Module,
+    feeds: tuple[Shaped, ...],
+    outputs: tuple[str, ...],
+    device: torch.device,
+    dtype: torch.dtype,
+    batch_statistics: bool,
+) -> str:
+    """Where the module holds the program for feeds of these shapes, which is made when they first come."""
+    key = repr((feeds, outputs, device, dtype, batch_statistics))
+    if key not in module.programs:
+        values = ((name, module.value(name)) for name in module.names.values())
+        weights = [(name, tuple(value.shape), value.dtype) for name, value in values]
+        setting = Setting(device, (module.native, dtype), batch_statistics)
+        module.programs[key] = specialise(module.network, feeds, weights, outputs, setting)
+        if len(module.programs) > _MOST_PROGRAMS:
+            del module.programs[next(iter(module.programs))]
+    return key
+
+
+# To torch.compile the text is a constant: what lies behind it is not traced, and needs other shapes to change.
+_assume_constant: Callable[[object], object] = torch.compiler.assume_constant_result
+_assume_constant(_prepared)
 
 
 def _without(network: Network, names: Sequence[str]) -> Network:
@@ -154,7 +173,7 @@ def _check_operators(network: Network) -> None:
 
 
 def _is_unknown(step: Step) -> bool:
-    return (step.domain, step.op_type) not in OPS
+    return (step.domain, step.op_type) not in (*OPS, BRANCHING)
 
 
 def _all_steps(steps: Sequence[Step]) -> Iterator[Step]:

@@ -7,7 +7,7 @@ arithmetic costs nothing later, is not differentiated, and never waits for a dev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from convprof.errors import ModelError
 from convprof.records.network import Network, Step
 from convprof.torch.node import Node, Op
-from convprof.torch.ops import OPS
+from convprof.torch.ops import BRANCHING, OPS
 from convprof.torch.program import Call, Program, Slot
 from convprof.torch.types import to_torch
 
@@ -24,6 +24,10 @@ _MOST_ELEMENTS = 1 << 31
 """Of one value that is computed from the inputs."""
 _MOST_CONSTANTS = 1 << 28
 """Elements of all constants together that are computed in advance."""
+
+
+Shaped = tuple[str, tuple[int, ...], torch.dtype]
+"""A value by its name, shape and type."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ _Scope = dict[str, _Known | None]
 
 def specialise(
     network: Network,
-    feeds: Mapping[str, Tensor],
-    weights: Mapping[str, Tensor],
+    feeds: Sequence[Shaped],
+    weights: Sequence[Shaped],
     outputs: Sequence[str],
     setting: Setting,
 ) -> Program:
@@ -59,16 +63,19 @@ def specialise(
     `feeds` may name any value of the main graph; what lies before it is left out then. Raises ModelError where a shape
     depends on values, where an operator does not fit its inputs, and where a value would be absurdly large.
     """
-    live = _needed(network.steps, {*feeds, *weights, *network.constants}, outputs, network.what)
+    fed = [name for name, _, _ in feeds]
+    live = _needed(network.steps, {*fed, *(name for name, _, _ in weights), *network.constants}, outputs, network.what)
     read = {name for step in live for name in sources(step)}.union(outputs)
-    weights = {name: tensor for name, tensor in weights.items() if name in read and name not in feeds}
+    weights = [weight for weight in weights if weight[0] in read and weight[0] not in fed]
     with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"), torch.amp.autocast("cpu", enabled=False):
         maker = _Maker(network, setting)
-        scope: _Scope = {name: maker.given(tensor) for name, tensor in {**feeds, **weights}.items()}
-        maker.enter(network, scope)
+        scope: _Scope = {}
+        for name, shape, dtype in (*feeds, *weights):
+            scope[name] = maker.given(torch.empty(shape, dtype=dtype, device="meta"))
+        maker.enter(network, scope, tuple(scope))
         maker.walk(live, scope)
         ends = tuple(maker.end(scope[name]) for name in outputs)
-    return Program(tuple(feeds), tuple(weights), maker.slots, maker.calls(ends), ends)
+    return Program(tuple(fed), tuple(name for name, _, _ in weights), maker.slots, maker.calls(ends), ends)
 
 
 def _needed(steps: Sequence[Step], known: Collection[str], outputs: Iterable[str], what: str) -> list[Step]:
@@ -108,17 +115,16 @@ class _Maker:
         self._calls: list[Call] = []
         self._constants = 0
 
-    def given(self, tensor: Tensor) -> _Moving:
-        """A new slot for a value of the shape and type of `tensor`."""
+    def given(self, meta: Tensor) -> _Moving:
+        """A new slot for a value of the shape and type of `meta`."""
         slot = Slot(self.slots)
         self.slots += 1
-        return _Moving(slot, tensor.to("meta"))
+        return _Moving(slot, meta)
 
-    def enter(self, network: Network, scope: _Scope) -> None:
-        """Make the constants of a graph known, but for those that are given."""
-        for name, array in network.constants.items():
-            if name not in scope:
-                scope[name] = to_torch(array)
+    def enter(self, network: Network, scope: _Scope, given: Collection[str] = ()) -> None:
+        """Make the constants of a graph known, but for those that are `given`."""
+        own = ((name, array) for name, array in network.constants.items() if name not in given)
+        scope.update((name, to_torch(array)) for name, array in own)
 
     def end(self, value: _Known | None) -> Slot | Tensor:
         """An output of the program."""
@@ -145,8 +151,12 @@ class _Maker:
         return tuple(reversed(marked))
 
     def _take(self, step: Step, scope: _Scope) -> None:
-        op = OPS[step.domain, step.op_type]
         given = [scope[name] if name else None for name in step.inputs]
+        if (step.domain, step.op_type) == BRANCHING:
+            results = self._branch(step, given[0], scope)
+            scope.update(zip(step.outputs, results, strict=True))
+            return
+        op = OPS[step.domain, step.op_type]
         node = self._node(step)
         if step.op_type in ("Shape", "Size") or not any(isinstance(value, _Moving) for value in given):
             results = self._computed(op, node, given)
@@ -154,9 +164,21 @@ class _Maker:
             results = self._called(op, node, given)
         scope.update((name, value) for name, value in zip(step.outputs, results, strict=False) if name)
 
+    def _branch(self, step: Step, condition: _Known | None, scope: _Scope) -> list[_Known | None]:
+        """Walk the branch of an If that its condition chooses."""
+        if not isinstance(condition, Tensor):
+            raise ValueError("the condition depends on values of the model's inputs, not on their shapes alone")
+        branch = step.attributes["then_branch" if condition.item() else "else_branch"]
+        inner = dict(scope)
+        self.enter(branch, inner)
+        self.walk(branch.steps, inner)
+        return [inner[name] for name in branch.outputs]
+
     def _node(self, step: Step) -> Node:
         wanted = max((i + 1 for i, name in enumerate(step.outputs) if name), default=0)
         version = self._versions.get(step.domain, 1)
+        if version < 7 and step.op_type != "Gemm" and "axis" in step.attributes and step.attributes.get("broadcast"):
+            raise ValueError("opset 6 and older spread operands by other rules: convert the model to a newer one")
         setting = self._setting
         return Node(step.op_type, step.attributes, version, wanted, setting.batch_statistics, setting.floats)
 

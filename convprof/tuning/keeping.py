@@ -1,116 +1,130 @@
 """Where a run stands, on disk: enough to go on from there as if it had never stopped.
 
-One file beside the output, written whole or not at all. What a file holds is read without running anything from it.
+One file beside the output, written whole or not at all. Reading it runs nothing that it holds.
 """
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Annotated, Any, Self
 
 import msgspec
 import torch
-from torch import Tensor
 
 from convprof.errors import DataError, OutputError, UsageError
 from convprof.files import staged
 from convprof.records.tuning import CurvePoint, TunedStage, WayTime
 
-_START_OVER = "leave out --resume to start again"
+START_OVER = "leave out --resume to start again"
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Tensors = dict[str, Any]
+"""Nested dicts of tensors and numbers, as torch's state_dicts are."""
 
 
 class Position(msgspec.Struct, kw_only=True):
     """Where a stage stands: all that is not a tensor.
 
-    `steps` of the stage are planned and `step` are done, the learning rate runs from `since` on; `far` counts held-out
-    measures in a row that were far worse than at the start.
+    Of `steps` that are planned `step` are done; after every `interval` the held-out part is looked at. The learning
+    rate runs from `since` on; `far` counts looks in a row that found the run far off. The best weights were reached
+    after `kept` steps, and `averaged` are in the averaged ones. `losses` sums up those of `counted` steps.
     """
 
-    step: int = 0
-    steps: int = 0
-    interval: int = 1
-    since: int = 0
+    step: Count = 0
+    steps: Annotated[int, msgspec.Meta(ge=1)] = 1
+    interval: Annotated[int, msgspec.Meta(ge=1)] = 1
+    since: Count = 0
     learning_rate: float = 0.0
-    rollbacks: int = 0
-    far: int = 0
+    rollbacks: Count = 0
+    far: Count = 0
     seconds: float = 0.0
     before: float = 0.0
     best: float = 0.0
-    kept: int = 0
-    averaged: int = 0
+    kept: Count = 0
+    averaged: Count = 0
     losses: float = 0.0
-    counted: int = 0
+    counted: Count = 0
     curve: list[CurvePoint] = []
 
 
-class Progressed(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What stands in the file beside the tensors: `key` says what the run depends on."""
+class Standing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What stands in the file beside the tensors.
+
+    `key` says what the run depends on. `methods` were finished; `stages` are all that were finished, of which the last
+    `within` belong to the method that was not; `position` is that of the stage that was not.
+    """
 
     key: dict[str, str]
     times: tuple[WayTime, ...] = ()
+    methods: Count = 0
+    within: Count = 0
     stages: tuple[TunedStage, ...] = ()
     position: Position | None = None
 
 
-Tensors = dict[str, Any]
-"""Nested dicts of tensors and numbers, as torch's state_dicts are."""
-
-
 class Kept:
-    """The file of a run, or none where `path` is None; `key` is everything that decides what the run computes."""
+    """The file of a run; `key` is everything that decides what the run computes.
 
-    def __init__(self, path: Path | None, key: dict[str, str], resume: bool) -> None:
-        """With `resume` read what is there, else forget it. Raises UsageError where that is another run's."""
+    As a context: whatever ends the work leaves the file, with a note on how to go on; work that ends well removes it.
+    """
+
+    def __init__(self, path: Path, key: dict[str, str], resume: bool) -> None:
+        """Forget what is there, or with `resume` read it.
+
+        Raises UsageError where that is another run's, DataError where it cannot be read, OutputError where it cannot be
+        removed or is no file.
+        """
         self._path = path
-        self.progressed = Progressed(key=key)
+        self.standing = Standing(key=key)
         self.tensors: Tensors = {}
-        if path is None:
-            return
         if path.exists() and not path.is_file():
             raise OutputError(str(path), "it is there already and is not a file", "choose another output")
-        if resume and path.exists():
-            self._read(path, key)
-        elif not resume:
+        if not resume:
             self.discard()
+        elif path.exists():
+            self._read(key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.discard()
+        elif self._path.is_file():
+            error.add_note(f"where it stood is kept in {self._path}: the same command with --resume goes on from there")
 
     def write(self, tensors: Tensors) -> None:
         """Keep where the run stands; raises OutputError where that cannot be done."""
         self.tensors = tensors
-        if self._path is None:
-            return
-        text = msgspec.json.encode(self.progressed).decode()
+        text = msgspec.json.encode(self.standing).decode()
         with staged(self._path.parent) as folder:
             try:
-                torch.save({"progressed": text, "tensors": tensors}, folder / self._path.name)
+                torch.save({"standing": text, "tensors": tensors}, folder / self._path.name)
             except (OSError, RuntimeError) as error:
                 raise OutputError(str(self._path), str(error), "free some space there") from error
 
     def discard(self) -> None:
         """Remove the file."""
-        if self._path is None:
-            return
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(str(self._path), error.strerror or str(error), "remove it yourself") from error
 
-    def _read(self, path: Path, key: dict[str, str]) -> None:
+    def damaged(self, error: Exception) -> DataError:
+        """The refusal of a file that `error` was raised over."""
+        why = f"it cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        return DataError(str(self._path), why, START_OVER)
+
+    def _read(self, key: dict[str, str]) -> None:
         try:
-            found = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-            self.progressed = msgspec.json.decode(found["progressed"], type=Progressed)
+            found = torch.load(io.BytesIO(self._path.read_bytes()), map_location="cpu", weights_only=True)
+            self.standing = msgspec.json.decode(found["standing"], type=Standing)
             self.tensors = dict(found["tensors"])
-        # A damaged file makes torch raise nearly anything.
-        except Exception as error:
-            why = f"it cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-            raise DataError(str(path), why, _START_OVER) from error
-        others = sorted(name for name in key if self.progressed.key.get(name) != key[name])
+        except Exception as error:  # a damaged file makes torch raise nearly anything
+            raise self.damaged(error) from error
+        others = [name for name in key if self.standing.key.get(name) != key[name]]
         if others:
-            raise UsageError("--resume", f"{path} was left by a run with another {', '.join(others)}", _START_OVER)
-
-
-def same(tensors: dict[str, Tensor], shapes: dict[str, Tensor]) -> bool:
-    """Whether two states hold tensors of the same names, shapes and types."""
-    return {name: (each.shape, each.dtype) for name, each in tensors.items()} == {
-        name: (each.shape, each.dtype) for name, each in shapes.items()
-    }
+            raise UsageError("--resume", f"{self._path} was left by a run with another {', '.join(others)}", START_OVER)

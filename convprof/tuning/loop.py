@@ -11,18 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
+from convprof.errors import ModelError
 from convprof.records.progress import Progress
 from convprof.records.tuning import CurvePoint, TunedStage
-from convprof.tuning import settings
-from convprof.tuning.augmenting import Augmentation
+from convprof.tuning import averaging, settings
+from convprof.tuning.augmenting import KEEPING, Augmentation, Pictures
 from convprof.tuning.keeping import Kept, Position
 from convprof.tuning.objective import Objective
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Batch, Samples
-
-State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,25 +30,22 @@ class Course:
     samples: Samples
     running: Running
     augmentation: Augmentation
-    pictures: str
+    pictures: Pictures | None
     kept: Kept
     timer: Callable[[], float]
     progress: Progress
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, augmented and in the order that the way wants."""
+        """The batch of a step, augmented and in the order that the way wants; labels that are pictures follow."""
         batch = self.samples.batch(step)
-        if self.augmentation.names:
-            feeds = {**batch.feeds, self.pictures: self.augmentation(batch.feeds[self.pictures], step)}
-            batch = replace(batch, feeds=feeds)
+        if self.pictures is not None and self.augmentation.names:
+            name, labels = self.pictures.name, batch.labels
+            feeds = {**batch.feeds, name: self.augmentation(batch.feeds[name], step)}
+            if labels is not None and labels.ndim == 4:
+                kept = tuple(each for each in self.augmentation.names if each in KEEPING)
+                labels = replace(self.augmentation, names=kept)(labels, step)
+            batch = replace(batch, feeds=feeds, labels=labels)
         return self.running.placed(batch)
-
-    def trial(self, objective: Objective) -> None:
-        """A step of training without its update."""
-        with self.running.precision():
-            loss = objective(self.batch(0))
-        loss.backward()
-        objective.zero_grad(set_to_none=True)
 
 
 @dataclass(frozen=True)
@@ -67,152 +62,150 @@ class Loop:
 
     def __init__(self, name: str, objective: Objective, course: Course, budget: Budget) -> None:
         self.name, self.objective, self.course, self.budget = name, objective, course, budget
-        self.trained = list(objective.trained.values())
-        self.optimiser = torch.optim.AdamW(self.trained, budget.learning_rate, weight_decay=0.0)
+        self.parameters = list(objective.trained.values())
         self.position = Position()
-        self.average = self._weights()
-        self.best = self._weights()
+        self.optimiser = self._optimiser()
+        self.average = averaging.copied(averaging.held(objective))
+        self.best = self.average
 
     def run(self) -> TunedStage:
-        """Train, and leave the best weights in the student."""
-        if self.course.kept.progressed.position is None:
+        """Train, and leave the best weights in the student.
+
+        Raises ModelError where the student's measure is not finite at the start.
+        """
+        if self.course.kept.standing.position is None:
             self._begin()
         else:
             self._go_on()
-        here, start, base = self.position, self.course.timer(), self.position.seconds
-        while here.step < here.steps and not self._stalled():
+        here = self.position
+        started = self.course.timer() - here.seconds
+        while here.step < here.steps and not self._stalled() and here.rollbacks <= settings.ROLLBACKS:
             if not self._step():
                 self._roll_back()
-                if here.rollbacks > settings.ROLLBACKS:
-                    break
-            here.seconds = base + self.course.timer() - start
+            here.seconds = self.course.timer() - started
             self.course.progress(self._words(), here.step, here.steps)
-            if here.step % here.interval == 0 or here.step == here.steps:
+            if here.step % here.interval == 0 or here.step >= here.steps:
                 self._look()
+                self._hurry()
                 self._keep()
-        self._load(self.best)
-        self.course.kept.progressed.position = None
+        averaging.load(self.objective, self.best)
         return self._stage()
 
     def _begin(self) -> None:
         """Measure the start, and reckon from the speed how many steps there will be."""
-        here, per_epoch = self.position, self.course.samples.steps_per_epoch
-        timer = self.course.timer
+        here, samples, timer = self.position, self.course.samples, self.course.timer
         start = timer()
         here.before = here.best = self._measure()
         look = timer() - start
-        step = self.course.kept.progressed.times[0].seconds
-        available = self.budget.seconds * (1 - settings.EVALUATION_SHARE)
-        epochs = self.budget.epochs
-        here.steps = max(1, int(available / step) if epochs is None else round(epochs * per_epoch))
-        rare = look / settings.EVALUATION_SHARE / step
-        here.interval = max(1, math.ceil(max(here.steps / settings.EVALUATIONS, min(rare, here.steps / 4))))
+        if not math.isfinite(here.before):
+            why = f"its {self.objective.measure} on the held-out part is {here.before}"
+            raise ModelError(self.objective.student.network.what, why, "check the data, --preprocess and the labels")
+        step = self.course.kept.standing.times[0].seconds
+        if self.budget.epochs is None:
+            here.steps = max(1, int(self.budget.seconds * (1 - settings.EVALUATION_SHARE) / max(step, 1e-6)))
+        else:
+            here.steps = max(1, round(self.budget.epochs * samples.steps_per_epoch))
+        affordable = look / settings.EVALUATION_SHARE / max(step, 1e-6)
+        here.interval = max(1, math.ceil(max(here.steps / settings.EVALUATIONS, min(affordable, here.steps / 4))))
         here.learning_rate = self.budget.learning_rate
         here.curve = [CurvePoint(0, 0.0, None, here.before)]
 
     def _step(self) -> bool:
-        """One step; False where the loss is no number, and nothing was changed."""
+        """One step; False where the loss or the gradient is no number, and nothing was changed."""
         here = self.position
         self.objective.train()
         with self.course.running.precision():
             loss = self.objective(self.course.batch(here.step))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.trained, settings.CLIP)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.CLIP)
         here.step += 1
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
             return False
         for group in self.optimiser.param_groups:
             group["lr"] = here.learning_rate * _share(here.step - here.since, here.steps - here.since)
         self.optimiser.step()
-        here.losses += loss.item()
-        here.counted += 1
+        here.losses, here.counted = here.losses + loss.item(), here.counted + 1
         here.averaged += 1
-        decay = min(settings.AVERAGE, (1 + here.averaged) / (10 + here.averaged))
-        with torch.no_grad():
-            for name, value in self._held().items():
-                self.average[name].lerp_(value, 1 - decay)
+        averaging.average(self.average, averaging.held(self.objective), here.averaged)
         return True
 
     def _look(self) -> None:
         """Measure the averaged weights on the held-out part, keep them where they are the best, or give up on them."""
         here = self.position
-        current = self._weights()
-        self._load(self.average)
+        current = averaging.copied(averaging.held(self.objective))
+        averaging.load(self.objective, self.average)
         measure = self._measure()
-        if self._better(measure, here.best):
-            here.best, here.kept, self.best = measure, here.step, self._weights()
-        self._load(current)
+        averaging.load(self.objective, current)
+        if self._gain(measure, here.best) > 0:
+            here.best, here.kept, self.best = measure, here.step, averaging.copied(self.average)
         loss = here.losses / here.counted if here.counted else None
-        here.curve.append(CurvePoint(here.step, here.seconds / 60, loss, measure))
+        finite = measure if math.isfinite(measure) else None
+        here.curve.append(CurvePoint(here.step, here.seconds / 60, loss, finite))
         here.losses, here.counted = 0.0, 0
         here.far = here.far + 1 if self._far(measure) else 0
-        if here.far >= 2 and here.rollbacks < settings.ROLLBACKS:
+        if here.far > 1:
             self._roll_back()
+
+    def _hurry(self) -> None:
+        """Plan fewer steps where the machine turns out too slow for the time that there is."""
+        here = self.position
+        if self.budget.epochs is not None:
+            return
+        left = (self.budget.seconds - here.seconds) / (here.seconds / here.step)
+        if left < (1 - settings.LATE) * (here.steps - here.step):
+            here.steps = here.step + max(0, int(left))
 
     def _roll_back(self) -> None:
         """Go back to the best weights, and on with a lower learning rate."""
         here = self.position
-        self._load(self.best)
-        self.average = self._weights()
-        self.optimiser = torch.optim.AdamW(self.trained, here.learning_rate, weight_decay=0.0)
+        averaging.load(self.objective, self.best)
+        self.average = averaging.copied(self.best)
+        self.optimiser = self._optimiser()
         here.learning_rate *= settings.SLOWER
         here.rollbacks += 1
         here.since, here.far, here.averaged = here.step, 0, 0
 
-    def _far(self, measure: float) -> bool:
-        if not math.isfinite(measure):
-            return True
-        if self.objective.better == "higher":
-            return 1 - measure > settings.FAR_WORSE * (1 - self.position.before)
-        return measure > settings.FAR_WORSE * self.position.before
+    def _optimiser(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters, self.budget.learning_rate, weight_decay=0.0)
 
-    def _better(self, measure: float, other: float) -> bool:
-        return measure > other if self.objective.better == "higher" else measure < other
+    def _far(self, measure: float) -> bool:
+        """Whether the run has gone wrong, rather than through the low behind a start that was fitted."""
+        higher, start = self.objective.better == "higher", self.position.before
+        error, first = (1 - measure, 1 - start) if higher else (measure, start)
+        return not error <= max(settings.FAR_WORSE * first, first + settings.LEAST_FAR)
+
+    def _gain(self, measure: float, other: float) -> float:
+        return measure - other if self.objective.better == "higher" else other - measure
 
     def _stalled(self) -> bool:
-        """Whether the run is in its last part and a tenth of all steps have brought nothing."""
+        """Whether, late in a run that had gained something, the last steps have brought nothing."""
         here = self.position
         since = max(here.kept, round(settings.SETTLED * here.steps))
         return here.kept > 0 and here.step - since > settings.PATIENCE * here.steps
 
     @torch.no_grad()
     def _measure(self) -> float:
-        """The measure of the student as it is, in float32."""
+        """The measure of the student as it is, in its own precision."""
         self.objective.eval()
         above = below = 0.0
         for batch in self.course.samples.held_out_batches():
             up, down = self.objective.tally(self.course.running.placed(batch))
             above, below = above + up, below + down
-        measure = self.objective.figure(above, below)
-        if math.isfinite(measure):
-            return measure
-        return -math.inf if self.objective.better == "higher" else math.inf
+        return self.objective.figure(above, below)
 
     def _words(self) -> str:
         here = self.position
-        loss = here.losses / here.counted if here.counted else math.nan
-        return f"{self.name}; loss {loss:.4f}, {self.objective.measure} {here.curve[-1].measure:.4f}"
-
-    def _held(self) -> State:
-        """The trained parameters, and the statistics of normalisations, which follow the data."""
-        return {**self.objective.trained, **dict(self.objective.student.named_buffers())}
-
-    def _weights(self) -> State:
-        return {name: value.detach().clone() for name, value in self._held().items()}
-
-    @torch.no_grad()
-    def _load(self, weights: State) -> None:
-        for name, value in self._held().items():
-            value.copy_(weights[name])
+        loss = f"loss {here.losses / here.counted:.4f}, " if here.counted else ""
+        return f"{self.name}; {loss}{self.objective.measure} {here.before:.4g} -> {here.best:.4g}"
 
     def _keep(self) -> None:
         """Keep where the stage stands."""
         kept = self.course.kept
-        kept.progressed.position = self.position
+        kept.standing.position = self.position
         kept.write(
             {
-                "weights": self._weights(),
+                "student": self.objective.student.state_dict(),
                 "average": self.average,
                 "best": self.best,
                 "optimiser": self.optimiser.state_dict(),
@@ -220,13 +213,17 @@ class Loop:
         )
 
     def _go_on(self) -> None:
-        """Take over where a run that was cut short has stopped."""
+        """Take over where a run that was cut short has stopped; the student's weights have been put back already."""
         kept = self.course.kept
-        assert kept.progressed.position is not None
-        self.position = kept.progressed.position
-        self._load(kept.tensors["weights"])
-        self.average, self.best = kept.tensors["average"], kept.tensors["best"]
-        self.optimiser.load_state_dict(kept.tensors["optimiser"])
+        assert kept.standing.position is not None
+        self.position = kept.standing.position
+        try:
+            own = averaging.held(self.objective)
+            self.average = averaging.placed(kept.tensors["average"], own)
+            self.best = averaging.placed(kept.tensors["best"], own)
+            self.optimiser.load_state_dict(kept.tensors["optimiser"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise kept.damaged(error) from error
 
     def _stage(self) -> TunedStage:
         here, samples, objective = self.position, self.course.samples, self.objective

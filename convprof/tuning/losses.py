@@ -35,6 +35,11 @@ def relative(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square().sum() / target.square().sum().clamp_min(1e-20)
 
 
+def right(output: Tensor, classes: Tensor) -> float:
+    """How many samples have their class as the largest score."""
+    return float((output.flatten(1).argmax(1) == classes).sum())
+
+
 def supervised(name: str) -> Loss:
     """The loss called `name`, or `module:function`; raises UsageError for a name that is not known."""
     if name in SUPERVISED:

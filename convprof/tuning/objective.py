@@ -14,8 +14,9 @@ from convprof.tuning.samples import Batch
 class Objective(nn.Module):
     """A loss on a batch, and a measure on the held-out part.
 
-    It is a module so that it can be wrapped, and called with a batch. `trained` are the parameters that the loop
-    changes, by the graph's names. The loop saves and averages what `student` holds.
+    It is a module so that it can be wrapped, and is called with a batch. `trained` are the parameters that the loop
+    changes, by the student's names; the loop averages them and the student's statistics. A teacher is no part of the
+    module: hold it in a tuple.
     """
 
     measure: str

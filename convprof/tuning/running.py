@@ -10,6 +10,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from convprof.errors import ModelError
 from convprof.records.tuning import Precision, Way, WayTime
 from convprof.torch import Module
 from convprof.torch.composing import chains, compose
@@ -17,7 +18,7 @@ from convprof.tuning.samples import Batch
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 _PASSES = 3
-PLAIN = Way(False, "float32", False)
+_HOPELESS = 2.0
 
 
 class Running:
@@ -25,7 +26,7 @@ class Running:
 
     def __init__(self, student: Module, device: torch.device) -> None:
         self.student, self.device = student, device
-        self.way = PLAIN
+        self.way = Way(False, "float32", False)
         self._chained = student.network
         self._composable = bool(chains(student))
 
@@ -35,6 +36,10 @@ class Running:
         self.student.rewire(self._chained)
         if way.composed:
             compose(self.student)
+
+    def restore(self) -> None:
+        """The student as it came, but for its weights."""
+        self.student.rewire(self._chained)
 
     def ways(self) -> Iterator[Way]:
         """All that can be tried here."""
@@ -54,17 +59,25 @@ class Running:
     def fastest(self, step: Callable[[], object], timer: Callable[[], float]) -> tuple[WayTime, ...]:
         """Take the time of `step`, a step of training without its update, in every way; use the fastest.
 
-        Returns all times, the fastest first. A way that is hopeless after one pass is not tried again.
+        Returns all times, the fastest first. A way that is hopeless after one pass is not tried again, and one that
+        torch cannot go here is left out. Raises ModelError where there is none.
         """
         times: list[WayTime] = []
+        why = ""
         for way in self.ways():
             self.use(way)
-            seconds = self._timed(step, timer)
-            best = min((each.seconds for each in times), default=seconds)
-            for _ in range(_PASSES - 1):
-                if seconds < 2 * best:
-                    seconds = min(seconds, self._timed(step, timer))
+            try:
+                seconds = self._timed(step, timer)
+                best = min((each.seconds for each in times), default=seconds)
+                for _ in range(_PASSES - 1):
+                    if seconds < _HOPELESS * best:
+                        seconds = min(seconds, self._timed(step, timer))
+            except RuntimeError as error:  # operators without this type, or not enough memory
+                why = str(error).splitlines()[0] if str(error) else type(error).__name__
+                continue
             times.append(WayTime(way, seconds))
+        if not times:
+            raise ModelError(self.student.network.what, f"it cannot be trained: {why}", "try a smaller --batch")
         times.sort(key=lambda each: each.seconds)
         self.use(times[0].way)
         return tuple(times)

@@ -24,8 +24,12 @@ _SPLIT, _ORDER = 0, 1
 
 @dataclass(frozen=True)
 class Batch:
-    """Feeds by input name, samples on axis 0, and their labels if there are any."""
+    """Feeds by input name, samples on axis 0, and their labels if there are any.
 
+    `number` is the step, or the place among the held-out batches.
+    """
+
+    number: int
     feeds: dict[str, Tensor]
     labels: Tensor | None
 
@@ -38,39 +42,62 @@ class Batch:
 class Samples:
     """The data of a run, split into a part to train on and a part that is held out."""
 
-    def __init__(self, batches: Batches, size: int, seed: int, device: torch.device) -> None:
-        """Split; `size` samples make a batch. Raises DataError where there are too few samples."""
-        if batches.count < settings.FEWEST:
+    def __init__(self, batches: Batches, size: int, seed: int, device: torch.device, whole: bool = False) -> None:
+        """Split; `size` samples make a batch, with `whole` every batch. Raises DataError where there are too few."""
+        fewest = max(settings.FEWEST, 2 * size if whole else 0)
+        if batches.count < fewest:
             why = f"{batches.count} samples are too few to train on some and hold out others"
-            raise DataError(batches.what, why, f"give {settings.FEWEST} or more, better some thousands")
+            raise DataError(batches.what, why, f"give {fewest} or more, better some thousands")
         self._batches, self._seed, self._device = batches, seed, device
         shuffled = np.random.default_rng([seed, _SPLIT]).permutation(batches.count)
-        share = max(settings.HELD_OUT * batches.count, min(0.2 * batches.count, 100))
-        count = min(settings.MOST_HELD_OUT, max(1, round(share)))
+        count = _held_out(batches.count)
+        if whole:
+            count = max(count - count % size, size)
         self.held_out: NDArray[np.int64] = np.sort(shuffled[:count])
         self.training: NDArray[np.int64] = np.sort(shuffled[count:])
         self.size = min(size, len(self.training))
+        self._order = (-1, self.training)
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in one pass over the part to train on."""
         return len(self.training) // self.size
 
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """All labels there are."""
+        return self._batches.labels
+
+    @property
+    def classes(self) -> bool:
+        """Whether the labels are numbers of classes, one a sample."""
+        labels = self._batches.labels
+        return labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu"
+
     def batch(self, step: int) -> Batch:
         """The batch of step `step`, counted from 0: every epoch runs over all samples in an order of its own."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(len(self.training))
-        return self._read(self.training[order[place * self.size : (place + 1) * self.size]])
+        if self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self._seed, _ORDER, epoch]).permutation(self.training)
+        return self._read(step, self._order[1][place * self.size : (place + 1) * self.size])
 
     def held_out_batches(self) -> Iterator[Batch]:
         """The held-out part, batch by batch, always in the same order."""
-        for start in range(0, len(self.held_out), self.size):
-            yield self._read(self.held_out[start : start + self.size])
+        for number, start in enumerate(range(0, len(self.held_out), self.size)):
+            yield self._read(number, self.held_out[start : start + self.size])
 
-    def _read(self, indices: NDArray[np.int64]) -> Batch:
+    def _read(self, number: int, indices: NDArray[np.int64]) -> Batch:
         feeds = {name: self._tensor(values) for name, values in self._batches.pick(indices).items()}
         labels = self._batches.labels
-        return Batch(feeds, None if labels is None else self._tensor(labels[indices]))
+        return Batch(number, feeds, None if labels is None else self._tensor(labels[indices]))
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+        """On the device; floating-point numbers in float32, in which networks are trained."""
+        wide = values.astype(np.float32) if values.dtype.kind == "f" else np.array(values)
+        return torch.from_numpy(wide).to(self._device)
+
+
+def _held_out(count: int) -> int:
+    """How many of so many samples are held out."""
+    share = max(settings.HELD_OUT * count, min(count / 5, settings.LIKED_HELD_OUT))
+    return max(1, round(min(share, settings.MOST_HELD_OUT)))

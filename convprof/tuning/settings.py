@@ -1,27 +1,11 @@
-"""Every number that training goes by, in one place. The defaults are what docs/benchmarks/tune.md was measured with."""
+"""Every number that training goes by: those that users may change are `Settings`, the others stand here.
+
+The defaults are what docs/benchmarks/tune.md was measured with.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user may say; None leaves it to convprof."""
-
-    recipe: tuple[str, ...] = ("distill",)
-    train: Literal["factors", "all"] = "all"
-    augment: tuple[str, ...] | None = None
-    seconds: float = 1200.0
-    epochs: float | None = None
-    batch: int = 128
-    learning_rate: float = 1.5e-3
-    loss: str | None = None
-    temperature: float = 2.0
-    seed: int = 0
-    threads: int = 1
-
+from convprof.records.tuning import Settings as Settings
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from `FIRST_RATE` of its peak; then it falls along a cosine."""
@@ -40,19 +24,28 @@ TEACHER = 0.5
 
 HELD_OUT = 0.05
 MOST_HELD_OUT = 2000
+LIKED_HELD_OUT = 100
+"""So many are held out of few samples too, unless that is more than a fifth of them."""
 FEWEST = 8
-"""Samples, below which nothing can be held out."""
+"""Samples; below that nothing can be held out."""
+REMEMBERED = 1 << 25
+"""Elements of the teacher's held-out answers that are kept rather than computed again."""
 
 EVALUATIONS = 40
 """How often the held-out part is looked at in one stage, unless that takes more than `EVALUATION_SHARE` of the time."""
 EVALUATION_SHARE = 0.1
 FAR_WORSE = 3.0
-"""Held-out measures that many times the start's, twice in a row, are a run that diverged."""
+LEAST_FAR = 0.01
+"""A held-out error more than so many times the start's, and by more than so much, twice in a row: the run diverged."""
 ROLLBACKS = 3
 SLOWER = 0.3
 """What the learning rate is multiplied by when a run is rolled back."""
-MIRROR_AGREES = 0.75
-"""Share of pictures whose mirror image the teacher must take for the same class, for the two answers to be averaged."""
 SETTLED = 0.6
 PATIENCE = 0.15
-"""A run stops early where, in its last part, that share of all its steps has brought nothing."""
+"""A run stops early where, after `SETTLED` of its steps, that share of all its steps has brought nothing."""
+MIRROR_AGREES = 0.75
+"""Share of pictures whose mirror image the teacher must take for the same class, else pictures are not mirrored."""
+MIRRORED = 500
+"""Held-out pictures, about, that are looked at for that."""
+LATE = 0.05
+"""By what share the steps left may take longer than there is time before fewer are planned."""

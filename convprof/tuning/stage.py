@@ -1,47 +1,42 @@
-"""Student, teacher, Batches -> the student trained, in place, and the record of how."""
+"""Student, teacher, Batches -> the student trained, in place, and what was done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 import torch
-from torch import nn
 
 from convprof.data import Batches
-from convprof.errors import ModelError, UsageError
+from convprof.errors import UsageError
 from convprof.records.progress import Progress
 from convprof.records.remarks import Remark
-from convprof.records.tuning import TunedStage, Way, WayTime
+from convprof.records.tuning import Settings, TunedStage, WayTime
 from convprof.torch import Module
-from convprof.torch.composing import MARK
-from convprof.tuning.augmenting import NAMES, Augmentation
+from convprof.tuning import losses, preparing
+from convprof.tuning.augmenting import Augmentation
 from convprof.tuning.keeping import Kept
 from convprof.tuning.loop import Budget, Course, Loop
 from convprof.tuning.methods import METHODS, Method, Work
 from convprof.tuning.objective import Objective
+from convprof.tuning.preparing import Changes
 from convprof.tuning.running import Running
-from convprof.tuning.samples import Batch, Samples
-from convprof.tuning.settings import Settings
-from convprof.tuning.targets import find_targets
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a run came to."""
+    """What a run came to, as in `convprof.records.tuning.Tuning`."""
 
+    settings: Settings
+    changes: Changes
     stages: tuple[TunedStage, ...]
     times: tuple[WayTime, ...]
-    augment: tuple[str, ...]
-    mirrored: bool
     device: str
+    torch: str
     notices: tuple[Remark, ...]
-
-    @property
-    def way(self) -> Way:
-        """How the student was run."""
-        return self.times[0].way
 
 
 def tune(
@@ -50,81 +45,155 @@ def tune(
     batches: Batches,
     wanted: Settings,
     kept: Kept,
+    *,
     timer: Callable[[], float],
     progress: Progress,
 ) -> Tuned:
-    """Train the student by the methods of the recipe, one after another."""
-    methods = _methods(wanted, teacher, batches)
-    torch.set_num_threads(wanted.threads)
-    torch.manual_seed(wanted.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    samples = Samples(batches, wanted.batch, wanted.seed, device)
-    trained = _trained(student.to(device), wanted.train)
-    student.freeze_statistics(wanted.train == "factors")
-    if teacher is not None:
-        teacher.to(device).eval().requires_grad_(False)
-    augment, pictures, mirrored = _augmentation(wanted, teacher or student, next(samples.held_out_batches()), samples)
-    running = Running(student, device)
-    course = Course(samples, running, Augmentation(augment, wanted.seed), pictures, kept, timer, progress)
-    stages: list[TunedStage] = list(kept.progressed.stages)
-    done = iter(kept.progressed.stages)
+    """Train the student by the methods of the recipe, one after another, and leave it on the CPU.
 
-    def train(method: str, objective: Objective, share: float) -> TunedStage:
-        before = next(done, None)
-        if before is not None:
-            return before
-        if not kept.progressed.times:
-            kept.progressed.times = running.fastest(lambda: course.trial(objective), timer)
-        running.use(kept.progressed.times[0].way)
-        budget = Budget(share * wanted.seconds / len(methods), wanted.epochs, wanted.learning_rate)
-        made = Loop(method, objective, course, budget).run()
-        stages.append(made)
-        kept.progressed.stages = tuple(stages)
+    Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
+    student and teacher do not go together or cannot be trained.
+    """
+    methods = _methods(wanted, teacher, batches)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    student.to(device).float().eval().freeze_statistics(wanted.train == "factors")
+    if teacher is not None:
+        preparing.check_pair(student, teacher)
+        teacher.to(device).float().eval().requires_grad_(False)
+    with _threads(wanted.threads) as threads:
+        samples = preparing.split(batches, student, wanted, device)
+        labelled = any(method.needs_labels for method in methods)
+        changes = preparing.changes(wanted, teacher or student, samples, labelled)
+        chosen = msgspec.structs.replace(wanted, augment=changes.names, batch=samples.size, threads=threads)
+        turned = changes.pictures is not None and changes.pictures.channels_last
+        augmentation = Augmentation(changes.names, wanted.seed, turned)
+        running = Running(student, device)
+        course = Course(samples, running, augmentation, changes.pictures, kept, timer, progress)
+        _Run(course, teacher, chosen, changes.mirrored, len(methods)).go(methods)
+        running.restore()
+    student.cpu()
+    stages = kept.standing.stages
+    notices = (*changes.notices, *_notices(stages))
+    return Tuned(chosen, changes, stages, kept.standing.times, _named(device), torch.__version__, notices)
+
+
+class _Run:
+    """The recipe on its course: which method, and which of its stages, comes next."""
+
+    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool, methods: int) -> None:
+        self._course, self._chosen = course, chosen
+        self._trained = preparing.trained(course.running.student, chosen.train)
+        self._teacher, self._mirrored = teacher, mirrored
+        self._seconds = chosen.seconds / methods
+        self._done: Iterator[TunedStage] = iter(())
+
+    def go(self, methods: Sequence[Method]) -> None:
+        """Run the methods that are not finished yet."""
+        standing, student = self._course.kept.standing, self._course.running.student
+        self._restore()
+        for method in methods[standing.methods :]:
+            self._done = iter(standing.stages[len(standing.stages) - standing.within :])
+            train = partial(self._train, method.name)
+            method.run(
+                Work(
+                    student=student,
+                    teacher=self._teacher,
+                    samples=self._course.samples,
+                    settings=self._chosen,
+                    trained=self._trained,
+                    pictures=self._course.pictures,
+                    mirrored=self._mirrored,
+                    train=train,
+                )
+            )
+            standing.methods, standing.within = standing.methods + 1, 0
+            self._course.kept.write({"student": student.state_dict()})
+
+    def _train(self, method: str, objective: Objective, share: float) -> TunedStage:
+        kept, running = self._course.kept, self._course.running
+        standing = kept.standing
+        finished = next(self._done, None)
+        if finished is not None:
+            return finished
+        if not standing.times:
+            standing.times = self._fastest(objective)
+        running.use(standing.times[0].way)
+        budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate)
+        made = Loop(method, objective, self._course, budget).run()
+        standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
 
-    for method in methods:
-        own = partial(train, method.name)
-        method.run(Work(student, teacher, samples, wanted, trained, pictures, mirrored, own))
-    student.cpu()
-    return Tuned(tuple(stages), kept.progressed.times, augment, mirrored, str(device), ())
+    def _fastest(self, objective: Objective) -> tuple[WayTime, ...]:
+        """Ways to run by the time of a step; statistics stay as they are meanwhile."""
+        student, course = self._course.running.student, self._course
+
+        def step() -> None:
+            with course.running.precision():
+                loss = objective(course.batch(0))
+            loss.backward()
+            objective.zero_grad(set_to_none=True)
+
+        frozen = student.statistics_frozen
+        objective.train()
+        student.freeze_statistics()
+        times = course.running.fastest(step, course.timer)
+        student.freeze_statistics(frozen)
+        return times
+
+    def _restore(self) -> None:
+        """Put the weights back that a run that was cut short had reached."""
+        kept = self._course.kept
+        if not kept.tensors:
+            return
+        try:
+            self._course.running.student.load_state_dict(kept.tensors["student"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise kept.damaged(error) from error
+
+
+def _named(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[int]:
+    """Torch with so many threads, as many as it had behind it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield wanted or before
+    finally:
+        torch.set_num_threads(before)
 
 
 def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list[Method]:
     unknown = [name for name in wanted.recipe if name not in METHODS]
     if unknown or not wanted.recipe:
-        raise UsageError("--recipe", f"no method is called {', '.join(unknown)}", f"known are {', '.join(METHODS)}")
+        named = f"no method is called {unknown[0]!r}" if unknown else "it names no method"
+        raise UsageError("--recipe", named, f"known are {', '.join(METHODS)}; several with commas")
     methods = [METHODS[name] for name in wanted.recipe]
     for method in methods:
         if method.needs_teacher and teacher is None:
             raise UsageError(f"--recipe {method.name}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")
         if method.needs_labels and batches.labels is None:
-            raise UsageError(f"--recipe {method.name}", "it needs labels", "give --labels NAME")
+            raise UsageError(f"--recipe {method.name}", "it learns from labels", "give --labels NAME")
+    if wanted.loss is not None and wanted.loss not in losses.IMITATING:
+        losses.supervised(wanted.loss)
     return methods
 
 
-def _trained(student: Module, train: str) -> dict[str, nn.Parameter]:
-    """The parameters to train, by torch's names; the others stay as they are."""
-    chosen = {
-        name: parameter
-        for name, parameter in student.named_parameters()
-        if train == "all" or MARK in student.names[name]
-    }
-    if not chosen:
-        why = "it has no convolutions that convprof replaced"
-        raise ModelError(student.network.what, why, "give a converted model, or train all weights with --train all")
-    student.requires_grad_(False)
-    for parameter in chosen.values():
-        parameter.requires_grad_(True)
-    return chosen
+def _notices(stages: Sequence[TunedStage]) -> Iterator[Remark]:
+    """What the user should know of how it went."""
+    for stage in stages:
+        if stage.rollbacks:
+            text = (
+                f"{stage.method} diverged {_times(stage.rollbacks)}: it went back to its best weights each time, "
+                f"and on with a lower learning rate, at last {stage.learning_rate:.2g}"
+            )
+            yield Remark("diverged", text)
+        if not stage.kept:
+            yield Remark("no-gain", f"{stage.method} found nothing better than its start, which is kept")
 
 
-def _augmentation(wanted: Settings, model: Module, batch: Batch, samples: Samples) -> tuple[tuple[str, ...], str, bool]:
-    """How pictures are changed, which input they are, and whether the teacher sees them mirrored too."""
-    names = wanted.augment if wanted.augment is not None else ("flip", "crop")
-    if unknown := [name for name in names if name not in NAMES]:
-        raise UsageError("--augment", f"{', '.join(unknown)} is not known", f"known are {', '.join(NAMES)}, and none")
-    return (
-        names,
-        next(iter(batch.feeds)),
-        "flip" in names and all(target.kind == "logits" for target in find_targets(model, batch)),
-    )
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -25,7 +25,7 @@ from convprof.runtime import open_session
 _PAIRS = [(name, emission) for name, form in PLANNABLE.items() for emission in form.emissions]
 
 
-def _model(case: Case, bias: Array | None) -> onnx.ModelProto:
+def one_conv(case: Case, bias: Array | None) -> onnx.ModelProto:
     """One Conv from x to y."""
     spec, site = case.spec, case.site
     constants = [numpy_helper.from_array(case.kernel().astype(np.float32), "w")]
@@ -62,7 +62,7 @@ def test_the_graph_written_is_the_composed_kernel_in_onnxruntime_and_in_the_refe
         bias = np.random.default_rng(case.seed).standard_normal(case.spec.out_channels) if with_bias else None
         with TemporaryDirectory() as folder:
             source, target = Path(folder, "dense.onnx"), Path(folder, "out", "separable.onnx")
-            onnx.save(_model(case, bias), source)
+            onnx.save(one_conv(case, bias), source)
             layer = PlannedLayer("conv", name, case.rank, emission)
             plan = Plan(schema="convprof.plan/1", model=ModelFile("dense.onnx", ""), layers=(layer,))
             convprof.rewrite(source, target, plan=plan, init="weights")

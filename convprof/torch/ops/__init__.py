@@ -19,8 +19,11 @@ from convprof.torch.ops import (
     normalisation,
     padding,
     pooling,
+    quantisation,
+    recurrent,
     reduction,
     resizing,
+    sampling,
 )
 
 plain, logical, folded, reduce = arithmetic.plain, arithmetic.logical, arithmetic.folded, reduction.reduction
@@ -101,6 +104,8 @@ _ONNX: Mapping[str, Op] = {
     # sizes of pictures
     "Resize": Op(resizing.resize, known=(1, 2, 3)),
     "Upsample": Op(resizing.upsample, known=(1,)),
+    "GridSample": Op(sampling.grid_sample),
+    "AffineGrid": Op(sampling.affine_grid, known=(1,)),
     "Pad": Op(padding.pad, known=(1, 2, 3)),
     "DepthToSpace": Op(arranging.depth_to_space),
     "SpaceToDepth": Op(arranging.space_to_depth),
@@ -121,6 +126,10 @@ _ONNX: Mapping[str, Op] = {
     "Range": Op(arranging.number_range),
     "Trilu": Op(arranging.trilu, known=(1,)),
     "EyeLike": Op(arranging.eye_like),
+    # sequences
+    "LSTM": Op(recurrent.lstm, known=(4,)),
+    "GRU": Op(recurrent.gru, known=(4,)),
+    "RNN": Op(recurrent.rnn, known=(4,)),
     # places
     "Gather": Op(indexing.gather),
     "GatherElements": Op(indexing.gather_elements),
@@ -175,11 +184,16 @@ _ONNX: Mapping[str, Op] = {
     "IsInf": Op(arithmetic.is_infinite),
     "Where": Op(arithmetic.where, scalars=True),
     # types
+    "QuantizeLinear": Op(quantisation.quantize),
+    "DequantizeLinear": Op(quantisation.dequantize),
     "Cast": Op(arithmetic.cast),
     "CastLike": Op(arithmetic.cast_like),
     "Identity": Op(arithmetic.identity),
     "Dropout": Op(arithmetic.dropout, known=(1, 2)),
 }
+
+BRANCHING = ("", "If")
+"""What is no operator of its own: the branch that a known condition chooses takes its place."""
 
 OPS: Mapping[tuple[str, str], Op] = {
     **{("", name): op for name, op in _ONNX.items()},

@@ -19,9 +19,11 @@ def leaky_relu(node: Node, x: Tensor) -> Tensor:
     return functional.leaky_relu(x, node.number("alpha", 0.01))
 
 
-def prelu(_: Node, x: Tensor, slope: Tensor) -> Tensor:
+def prelu(node: Node, x: Tensor, slope: Tensor) -> Tensor:
     """PRelu; the slope spreads as ONNX lets it, torch knows one slope or one a channel."""
     slope = slope.to(x.dtype)
+    if node.version < 7 and slope.ndim == 1:
+        slope = slope.reshape(-1, *(1,) * (x.ndim - 2))
     by_channel = slope.ndim == x.ndim - 1 and slope.ndim > 0 and slope.numel() == slope.shape[0] == x.shape[1]
     if x.is_floating_point() and (by_channel or slope.numel() == 1):
         return functional.prelu(x, slope.flatten())

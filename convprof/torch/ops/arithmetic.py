@@ -95,8 +95,11 @@ def is_infinite(node: Node, x: Tensor) -> Tensor:
     return positive | torch.isneginf(x) if node.integer("detect_negative", 1) else positive
 
 
-def where(_: Node, condition: Tensor, a: Operand, b: Operand) -> Tensor:
+def where(_: Node, condition: Tensor | bool, a: Operand, b: Operand) -> Tensor:
     """Where."""
+    if not isinstance(condition, Tensor):
+        like = a if isinstance(a, Tensor) else b
+        condition = torch.tensor(condition, device=like.device if isinstance(like, Tensor) else None)
     return torch.where(condition, a, b)
 
 

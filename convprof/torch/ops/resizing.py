@@ -84,9 +84,8 @@ def _axes(
     starts, ends = region[: len(numbers)], region[len(numbers) :]
     if sizes is None:
         factors = list(scales or ())
-        cropped = node.text("coordinate_transformation_mode", "") == "tf_crop_and_resize"
-        parts = [end - start if cropped else 1.0 for start, end in zip(starts, ends, strict=True)]
-        after = [int(n * part * factor) for n, part, factor in zip(before, parts, factors, strict=True)]
+        # ONNX would take the region off the size as well; ONNX Runtime does not.
+        after = [int(n * factor) for n, factor in zip(before, factors, strict=True)]
     else:
         factors, after = _by_sizes(node, before, sizes)
     return [_Axis(*each) for each in zip(numbers, before, after, factors, starts, ends, strict=True)]
@@ -116,7 +115,8 @@ def _interpolated(node: Node, x: Tensor, axes: Sequence[_Axis], place: str, mode
     if mode == "nearest":
         integral = all(axis.wanted % axis.size == 0 for axis in axes)
         steady = place == "asymmetric" and node.text("nearest_mode", "") == "floor"
-        centred = place in ("half_pixel", "pytorch_half_pixel") and min(wanted) > 1
+        rounded = node.text("nearest_mode", "round_prefer_floor").startswith("round")
+        centred = place in ("half_pixel", "pytorch_half_pixel") and rounded and min(wanted) > 1
         return functional.interpolate(x, wanted, mode="nearest") if whole and integral and (steady or centred) else None
     if mode == "linear" and (place == "align_corners" or (whole and place == "half_pixel")):
         return functional.interpolate(x, wanted, mode=_FLAT[x.ndim], align_corners=place == "align_corners")
@@ -137,12 +137,10 @@ def _coordinates(axis: _Axis, place: str, x: Tensor) -> Tensor:
         return i * 0 + 0.5 * (axis.start + axis.end) * last
     if place == "pytorch_half_pixel" and axis.wanted == 1:
         return i * 0
-    centred = (i + 0.5) / axis.scale - 0.5
-    if place == "half_pixel_symmetric":
-        exact = axis.scale * axis.size
-        return centred + axis.size / 2 * (1 - axis.wanted / exact)
     if place in ("half_pixel", "pytorch_half_pixel"):
-        return centred
+        return (i + 0.5) / axis.scale - 0.5
+    if place == "half_pixel_symmetric":
+        return axis.size / 2 * (1 - axis.wanted / (axis.scale * axis.size)) + (i + 0.5) / axis.scale - 0.5
     if place == "tf_half_pixel_for_nn":
         return (i + 0.5) / axis.scale
     raise ValueError(f"coordinate_transformation_mode {place!r} is not supported")
@@ -175,7 +173,7 @@ def _weighted(x: Tensor, axis: _Axis, node: Node, place: str) -> Tensor:
         spot = first + tap
         away = ((spot - at) / stretch).abs()
         weight = _cubic(away, node.number("cubic_coeff_a", -0.75)) if cubic else (1 - away).clamp(min=0)
-        if node.integer("exclude_outside", 0) or stretch > 1:
+        if node.integer("exclude_outside", 0):
             weight = torch.where((spot < 0) | (spot >= axis.size), torch.zeros_like(weight), weight)
         part = x.index_select(axis.number, spot.long().clamp(0, axis.size - 1)) * _along(weight, axis, x)
         made = part if made is None else made + part

@@ -2,7 +2,11 @@
 
 from convprof.tuning.methods.contract import Method, Work
 from convprof.tuning.methods.distill import Distill
+from convprof.tuning.methods.finetune import Finetune
 
-METHODS: dict[str, Method] = {"distill": Distill()}
+METHODS: dict[str, Method] = {
+    "distill": Distill(),
+    "finetune": Finetune(),
+}
 
 __all__ = ["METHODS", "Method", "Work"]

@@ -10,6 +10,7 @@ from torch import nn
 
 from convprof.records.tuning import TunedStage
 from convprof.torch import Module
+from convprof.tuning.augmenting import Pictures
 from convprof.tuning.objective import Objective
 from convprof.tuning.samples import Samples
 from convprof.tuning.settings import Settings
@@ -19,9 +20,9 @@ from convprof.tuning.settings import Settings
 class Work:
     """A student to train, in place, and what there is to train it with.
 
-    `trained` are the parameters that may change, by torch's names; `mirrored` says that the teacher answers with the
-    mean over a picture and its mirror image. `train(objective, share)` runs the loop for that share of the method's
-    time and leaves the best weights in the student.
+    `trained` are the parameters that may change, by torch's names; with `mirrored` the teacher answers with the mean
+    over a picture and its mirror image. `train(objective, share)` runs the loop for that share of the method's time and
+    leaves the best weights in the student; what it returns is noted already.
     """
 
     student: Module
@@ -29,7 +30,7 @@ class Work:
     samples: Samples
     settings: Settings
     trained: dict[str, nn.Parameter]
-    pictures: str
+    pictures: Pictures | None
     mirrored: bool
     train: Callable[[Objective, float], TunedStage]
 

@@ -19,51 +19,77 @@ from convprof.tuning.objective import Objective
 from convprof.tuning.samples import Batch
 from convprof.tuning.targets import Target, find_targets
 
+Values = dict[str, Tensor]
+
 
 class Imitation(Objective):
-    """How far the student's answers are from the teacher's."""
+    """How far the student's answers are from the teacher's; with labels of classes, held out counts who is right."""
 
-    def __init__(self, work: Work, targets: tuple[Target, ...]) -> None:
+    def __init__(self, work: Work) -> None:
         super().__init__(work.student, work.trained)
         assert work.teacher is not None
-        self._teacher = (work.teacher,)  # in a tuple, so that its weights are none of this module's
-        self._targets = targets
+        self._teacher = (work.teacher,)
+        self._targets = _imitated(work)
         self._temperature = work.settings.temperature
-        self._mirrored = work.pictures if work.mirrored else ""
-        self.measure = "kl" if all(target.kind == "logits" for target in targets) else "relative_l2"
-        names = [name for target in targets for name in (target.name, target.features) if name]
-        self._wanted = [name for name in dict.fromkeys(names) if settings.FEATURES or name not in _features(targets)]
+        self._pictures = work.pictures if work.mirrored else None
+        self._scores = [target.name for target in self._targets if target.kind == "logits"]
+        self._remembered: dict[int, Values] = {}
+        only_scores = len(self._scores) == len(self._targets)
+        if only_scores and len(self._targets) == 1 and work.samples.classes:
+            self.measure, self.better = "top1", "higher"
+        else:
+            self.measure = "kl" if only_scores else "relative_l2"
 
     def forward(self, batch: Batch) -> Tensor:
         """The sum over the outputs."""
-        student, teacher = self.answers(batch)
+        wanted = self._wanted()
+        teacher, student = self._taught(batch, wanted), self._answers(batch, wanted)
         return torch.stack([self._loss(target, student, teacher) for target in self._targets]).sum()
 
-    def answers(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What the student and the teacher make of a batch, in float32."""
-        with torch.no_grad():
-            teacher = _single(self._teacher[0].run(batch.feeds, self._wanted))
-            if self._mirrored:
-                mirrored = {**batch.feeds, self._mirrored: batch.feeds[self._mirrored].flip(-1)}
-                names = [target.name for target in self._targets if target.kind == "logits"]
-                other = _single(self._teacher[0].run(mirrored, names))
-                teacher |= {name: (teacher[name] + other[name]) / 2 for name in names}
-        return _single(self.student.run(batch.feeds, self._wanted)), teacher
-
     def tally(self, batch: Batch) -> tuple[float, float]:
-        """The divergence and the number of samples; or squared error and squared norm."""
-        student, teacher = self.answers(batch)
+        """Right answers or divergence, and the number of samples; or squared error and squared norm."""
+        names = [target.name for target in self._targets]
+        ours = self._answers(batch, names)
+        if self.measure == "top1" and batch.labels is not None:
+            return losses.right(ours[names[0]], batch.labels), batch.count
+        theirs = self._held_out(batch, names)
         if self.measure == "kl":
-            pairs = [losses.divergence(student[each.name], teacher[each.name]) for each in self._targets]
-            return float(torch.stack(pairs).sum()) * batch.count, batch.count
-        error = sum(float((student[each.name] - teacher[each.name]).square().sum()) for each in self._targets)
-        return error, sum(float(teacher[each.name].square().sum()) for each in self._targets)
+            return sum(float(losses.divergence(ours[name], theirs[name])) for name in names) * batch.count, batch.count
+        error = sum(float((ours[name] - theirs[name]).square().sum()) for name in names)
+        return error, sum(float(theirs[name].square().sum()) for name in names)
 
     def figure(self, above: float, below: float) -> float:
-        """Nats a sample, or the relative norm of the error."""
-        return above / below if self.measure == "kl" else (above / max(below, 1e-30)) ** 0.5
+        """Share, nats a sample, or the relative norm of the error."""
+        return (above / max(below, 1e-30)) ** 0.5 if self.measure == "relative_l2" else above / below
 
-    def _loss(self, target: Target, student: dict[str, Tensor], teacher: dict[str, Tensor]) -> Tensor:
+    def _wanted(self) -> list[str]:
+        features = [target.features for target in self._targets if target.features and settings.FEATURES]
+        return list(dict.fromkeys([*(target.name for target in self._targets), *features]))
+
+    def _answers(self, batch: Batch, names: list[str]) -> Values:
+        return _single(self.student.run(batch.feeds, names))
+
+    @torch.no_grad()
+    def _taught(self, batch: Batch, names: list[str]) -> Values:
+        values = _single(self._teacher[0].run(batch.feeds, names))
+        if self._pictures is None:
+            return values
+        name = self._pictures.name
+        mirrored = {**batch.feeds, name: self._pictures.mirrored(batch.feeds[name])}
+        others = _single(self._teacher[0].run(mirrored, self._scores))
+        return values | {name: (values[name] + other) / 2 for name, other in others.items()}
+
+    def _held_out(self, batch: Batch, names: list[str]) -> Values:
+        """The teacher's answers to a held-out batch, which stay the same."""
+        if batch.number in self._remembered:
+            return self._remembered[batch.number]
+        values = self._taught(batch, names)
+        held = sum(value.numel() for each in (values, *self._remembered.values()) for value in each.values())
+        if held <= settings.REMEMBERED:
+            self._remembered[batch.number] = values
+        return values
+
+    def _loss(self, target: Target, student: Values, teacher: Values) -> Tensor:
         ours, theirs = student[target.name], teacher[target.name]
         if target.kind == "values":
             loss = losses.relative(ours, theirs)
@@ -84,22 +110,19 @@ class Distill:
 
     def run(self, work: Work) -> tuple[TunedStage, ...]:
         """One stage."""
-        return (work.train(Imitation(work, imitated(work)), 1.0),)
+        return (work.train(Imitation(work), 1.0),)
 
 
-def imitated(work: Work) -> tuple[Target, ...]:
+def _imitated(work: Work) -> tuple[Target, ...]:
     """What of the outputs is compared, and as what: as the graph shows it, or as --loss says."""
     assert work.teacher is not None
     targets = find_targets(work.teacher, next(work.samples.held_out_batches()))
-    kind = {"kl": "logits", "relative-l2": "values"}.get(work.settings.loss or "")
-    if kind == "logits" and any(target.kind == "values" for target in targets):
-        raise UsageError("--loss kl", "the model's output is no class scores", "leave it out")
-    return tuple(Target(each.name, "values", each.features) for each in targets) if kind == "values" else targets
+    if work.settings.loss == "relative-l2":
+        return tuple(Target(each.name, "values", each.features) for each in targets)
+    if work.settings.loss == "kl" and any(target.kind == "values" for target in targets):
+        raise UsageError("--loss kl", "the model's outputs are no class scores", "leave it out")
+    return targets
 
 
-def _features(targets: tuple[Target, ...]) -> set[str]:
-    return {target.features for target in targets} - {target.name for target in targets}
-
-
-def _single(values: dict[str, Tensor]) -> dict[str, Tensor]:
+def _single(values: Values) -> Values:
     return {name: value.float() for name, value in values.items()}
