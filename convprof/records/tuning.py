@@ -63,6 +63,8 @@ class CurvePoint(msgspec.Struct, frozen=True):
 class TunedStage(msgspec.Struct, frozen=True):
     """One method of the recipe: what it saw, how long it took, and the held-out measure before and after it.
 
+    A method may take several stages; `part` then says what of the model each has trained.
+
     `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `top1` and the name of a loss need
     labels; `better` says which way it should go. Of `steps` the weights after step `kept` were kept, 0 being the start.
     `rollbacks` counts how often the run diverged and was taken back, `learning_rate` is what it ended with.
@@ -83,6 +85,7 @@ class TunedStage(msgspec.Struct, frozen=True):
     learning_rate: float
     rollbacks: int = 0
     curve: tuple[CurvePoint, ...] = ()
+    part: str = ""
 
 
 class Tuning(msgspec.Struct, frozen=True):

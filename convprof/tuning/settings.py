@@ -22,6 +22,11 @@ FEATURES = 0.0
 TEACHER = 0.5
 """Share of the teacher in the loss of `finetune` where there is one."""
 
+LARGEST_BLOCK = 8
+"""Layers that `reconstruct` trains together, unless too many values cross between them."""
+BLOCK_STEPS = 300
+"""Steps that it takes for a block at most."""
+
 HELD_OUT = 0.05
 MOST_HELD_OUT = 2000
 LIKED_HELD_OUT = 100

@@ -69,30 +69,33 @@ def tune(
         augmentation = Augmentation(changes.names, wanted.seed, turned)
         running = Running(student, device)
         course = Course(samples, running, augmentation, changes.pictures, kept, timer, progress)
-        _Run(course, teacher, chosen, changes.mirrored, len(methods)).go(methods)
+        _Run(course, teacher, chosen, changes.mirrored).go(methods)
         running.restore()
     student.cpu()
     stages = kept.standing.stages
     notices = (*changes.notices, *_notices(stages))
-    return Tuned(chosen, changes, stages, kept.standing.times, _named(device), torch.__version__, notices)
+    return Tuned(chosen, changes, stages, kept.standing.times, _named(device), str(torch.__version__), notices)
 
 
 class _Run:
     """The recipe on its course: which method, and which of its stages, comes next."""
 
-    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool, methods: int) -> None:
+    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool) -> None:
         self._course, self._chosen = course, chosen
         self._trained = preparing.trained(course.running.student, chosen.train)
         self._teacher, self._mirrored = teacher, mirrored
-        self._seconds = chosen.seconds / methods
+        self._seconds = 0.0
         self._done: Iterator[TunedStage] = iter(())
 
     def go(self, methods: Sequence[Method]) -> None:
-        """Run the methods that are not finished yet."""
+        """Run the methods that are not finished yet; what one leaves of its time is for those behind it."""
         standing, student = self._course.kept.standing, self._course.running.student
         self._restore()
         for method in methods[standing.methods :]:
-            self._done = iter(standing.stages[len(standing.stages) - standing.within :])
+            finished = len(standing.stages) - standing.within
+            spent = 60 * sum(stage.minutes for stage in standing.stages[:finished])
+            self._seconds = max(0.0, self._chosen.seconds - spent) / (len(methods) - standing.methods)
+            self._done = iter(standing.stages[finished:])
             train = partial(self._train, method.name)
             method.run(
                 Work(
@@ -109,16 +112,16 @@ class _Run:
             standing.methods, standing.within = standing.methods + 1, 0
             self._course.kept.write({"student": student.state_dict()})
 
-    def _train(self, method: str, objective: Objective, share: float) -> TunedStage:
+    def _train(self, method: str, objective: Objective, share: float, most: int | None) -> TunedStage:
         kept, running = self._course.kept, self._course.running
         standing = kept.standing
         finished = next(self._done, None)
         if finished is not None:
             return finished
-        if not standing.times:
+        if not standing.within and standing.position is None:
             standing.times = self._fastest(objective)
         running.use(standing.times[0].way)
-        budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate)
+        budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate, most)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
@@ -191,8 +194,9 @@ def _notices(stages: Sequence[TunedStage]) -> Iterator[Remark]:
                 f"and on with a lower learning rate, at last {stage.learning_rate:.2g}"
             )
             yield Remark("diverged", text)
-        if not stage.kept:
-            yield Remark("no-gain", f"{stage.method} found nothing better than its start, which is kept")
+    for method in dict.fromkeys(stage.method for stage in stages if not stage.kept):
+        if not any(stage.kept for stage in stages if stage.method == method):
+            yield Remark("no-gain", f"{method} found nothing better than its start, which is kept")
 
 
 def _times(count: int) -> str:

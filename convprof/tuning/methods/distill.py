@@ -110,7 +110,7 @@ class Distill:
 
     def run(self, work: Work) -> tuple[TunedStage, ...]:
         """One stage."""
-        return (work.train(Imitation(work), 1.0),)
+        return (work.train(Imitation(work), 1.0, None),)
 
 
 def _imitated(work: Work) -> tuple[Target, ...]:

@@ -81,7 +81,7 @@ class Finetune:
 
     def run(self, work: Work) -> tuple[TunedStage, ...]:
         """One stage."""
-        return (work.train(Supervision(work), 1.0),)
+        return (work.train(Supervision(work), 1.0, None),)
 
 
 def _named(wanted: str | None, classes: bool) -> str:
