@@ -67,7 +67,7 @@ class Loop:
         self.position = Position()
         self.optimiser = self._optimiser()
         self.average = averaging.copied(averaging.held(objective))
-        self.best = self.average
+        self.best = averaging.copied(self.average)
 
     def run(self) -> TunedStage:
         """Train, and leave the best weights in the student.
@@ -95,13 +95,13 @@ class Loop:
     def _begin(self) -> None:
         """Measure the start, and reckon from the speed how many steps there will be."""
         here, samples, timer = self.position, self.course.samples, self.course.timer
-        start = timer()
         here.before = here.best = self._measure()
-        look = timer() - start
         if not math.isfinite(here.before):
             why = f"its {self.objective.measure} on the held-out part is {here.before}"
             raise ModelError(self.objective.student.network.what, why, "check the data, --preprocess and the labels")
-        step = self.course.kept.standing.times[0].seconds
+        start = timer()
+        self._measure()  # again: what the teacher says is known by now, as it will be from here on
+        look, step = timer() - start, self.course.kept.standing.times[0].seconds
         if self.budget.epochs is None:
             here.steps = max(1, int(self.budget.seconds * (1 - settings.EVALUATION_SHARE) / max(step, 1e-6)))
             here.steps = min(here.steps, self.budget.most or here.steps)
@@ -181,10 +181,11 @@ class Loop:
         return measure - other if self.objective.better == "higher" else other - measure
 
     def _stalled(self) -> bool:
-        """Whether, late in a run that had gained something, the last steps have brought nothing."""
+        """Whether, late in a run that had gained something, several looks have found nothing better."""
         here = self.position
-        since = max(here.kept, round(settings.SETTLED * here.steps))
-        return here.kept > 0 and here.step - since > settings.PATIENCE * here.steps
+        since = max(here.kept, settings.SETTLED * here.steps)
+        looks = sum(point.steps > since for point in here.curve)
+        return here.kept > 0 and looks >= settings.LOOKS and here.step - since > settings.PATIENCE * here.steps
 
     @torch.no_grad()
     def _measure(self) -> float:

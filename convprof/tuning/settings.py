@@ -47,7 +47,8 @@ SLOWER = 0.3
 """What the learning rate is multiplied by when a run is rolled back."""
 SETTLED = 0.6
 PATIENCE = 0.15
-"""A run stops early where, after `SETTLED` of its steps, that share of all its steps has brought nothing."""
+LOOKS = 4
+"""A run stops early where, after `SETTLED` of its steps, that share of them and so many looks have brought nothing."""
 MIRROR_AGREES = 0.75
 """Share of pictures whose mirror image the teacher must take for the same class, else pictures are not mirrored."""
 MIRRORED = 500
