@@ -93,7 +93,8 @@ class Tuning(msgspec.Struct, frozen=True):
 
     `settings` are those used, what was left to convprof included; `mirrored` says that the teacher's answer was its
     mean over a picture and its mirror image, `mirror_agreement` for which share of pictures the two agree on the class.
-    `times` are the ways to run that were tried, the one used first; it is empty where nothing was trained by steps.
+    `times` are the ways to run that were tried for the last method, the one used first; it is empty where nothing was
+    trained by steps.
     """
 
     schema: Literal["convprof.tuning/1"]

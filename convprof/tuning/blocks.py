@@ -35,7 +35,7 @@ def cut(network: Network, ends: Sequence[str], trained: Collection[str], teacher
     Cuts are made where only values cross that `teacher` makes too: everywhere where the fewest do, and again within
     blocks of more than `settings.LARGEST_BLOCK` layers.
     """
-    flow = _Flow(network, ends, trained)
+    flow = _Flow(network, trained)
     known = {name for step in teacher.steps for name in step.outputs}
     crossing = {place: flow.crossing(place) for place in flow.layers[1:]}
     possible = {place: names for place, names in crossing.items() if names <= known and not names & flow.shapes}
@@ -43,10 +43,11 @@ def cut(network: Network, ends: Sequence[str], trained: Collection[str], teacher
     starts = [part[0] for part in parts[1:]]
     blocks, before, taken = [], frozenset[str](), set[str]()
     for start, end in zip([0, *starts], [*starts, len(network.steps)], strict=True):
-        after = possible[end] if end in possible else frozenset(ends)
+        after = possible.get(end, frozenset())
         parameters = flow.parameters(start, end) - taken
         taken |= parameters
-        blocks.append(Block(tuple(sorted(before)), tuple(sorted(after - before)), tuple(sorted(parameters))))
+        outputs = (after - before) | flow.made(start, end).intersection(ends)
+        blocks.append(Block(tuple(sorted(before)), tuple(sorted(outputs)), tuple(sorted(parameters))))
         before = after
     return tuple(block for block in blocks if block.parameters and block.outputs)
 
@@ -71,10 +72,10 @@ def _split(layers: Sequence[int], crossing: Mapping[int, int]) -> list[Sequence[
 class _Flow:
     """What the steps of a network read and make."""
 
-    def __init__(self, network: Network, ends: Sequence[str], trained: Collection[str]) -> None:
+    def __init__(self, network: Network, trained: Collection[str]) -> None:
         given = {port.name for port in network.inputs}
         self._made: dict[str, int] = {}
-        self._read = dict.fromkeys(ends, len(network.steps))
+        self._read: dict[str, int] = {}
         self._weights: dict[str, frozenset[str]] = {name: frozenset([name]) for name in trained}
         self._steps = network.steps
         self.shapes: set[str] = set()
@@ -88,7 +89,7 @@ class _Flow:
         moving = {name for name in read if name in self._made}
         if moving or (read.intersection(given) and step.op_type not in _SHAPES):
             self._made.update((name, place) for name in step.outputs if name)
-            self._read.update((name, max(place, self._read.get(name, 0))) for name in moving)
+            self._read.update((name, place) for name in moving)
             if moving and (step.op_type in _SHAPES or moving <= self.shapes):
                 self.shapes.update(step.outputs)
         elif weights := self._used(step):
@@ -105,6 +106,10 @@ class _Flow:
     def crossing(self, place: int) -> frozenset[str]:
         """Values made before the step at `place` and read there or later."""
         return frozenset(name for name, made in self._made.items() if made < place <= self._read.get(name, -1))
+
+    def made(self, start: int, end: int) -> frozenset[str]:
+        """Values that the steps from `start` to before `end` make."""
+        return frozenset(name for name, place in self._made.items() if start <= place < end)
 
     def parameters(self, start: int, end: int) -> frozenset[str]:
         """What the steps from `start` to before `end` are the trained parameters of."""

@@ -110,6 +110,8 @@ class _Run:
                 )
             )
             standing.methods, standing.within = standing.methods + 1, 0
+            if standing.methods < len(methods):
+                standing.times = ()  # what is fast for one method need not be for another
             self._course.kept.write({"student": student.state_dict()})
 
     def _train(self, method: str, objective: Objective, share: float, most: int | None) -> TunedStage:
@@ -118,7 +120,7 @@ class _Run:
         finished = next(self._done, None)
         if finished is not None:
             return finished
-        if not standing.within and standing.position is None:
+        if not standing.times:
             standing.times = self._fastest(objective)
         running.use(standing.times[0].way)
         budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate, most)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import msgspec
@@ -10,14 +9,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from small_networks import CLASSES, NORMALISED, PICTURES, SOFT, Problem, problem, same, weights
+from small_networks import CLASSES, NORMALISED, PICTURES, SOFT, Problem, problem, same, trained, weights
 
 import convprof
-from convprof import torch as modules
-from convprof import tuning
-from convprof.data import open_data
 from convprof.errors import ConvprofError, DataError, ModelError, OutputError, UsageError
-from convprof.graph import declared_inputs, read
 from convprof.records.files import decode
 from convprof.records.tuning import Settings, Tuning
 from convprof.runtime import open_session
@@ -101,25 +96,6 @@ def test_time_is_reckoned_in_steps(classes: Problem) -> None:
     (stage,) = record.stages
     assert stage.steps > 10
     assert stage.minutes < 0.1
-
-
-def trained(
-    each: Problem, settings: Settings, stop_after: int | None = None, resume: bool = False, output: str = "out.onnx"
-) -> tuning.Tuned:
-    """A run whose clock does not depend on the machine, cut short after so many steps where that is asked for."""
-    steps = itertools.count(1)
-
-    def progress(what: str, done: int, total: int) -> None:
-        if next(steps) == stop_after:
-            raise KeyboardInterrupt
-
-    student, teacher = modules.load(each.student), modules.load(each.teacher)
-    batches = open_data(str(each.data), declared_inputs(read(each.student)[1]), labels="label")
-    with tuning.Kept(each.folder / f"{output}.tune", {"settings": repr(settings)}, resume) as kept:
-        clock = itertools.count().__next__
-        tuned = tuning.tune(student, teacher, batches, settings, kept, timer=clock, progress=progress)
-    modules.save(student, each.folder / output)
-    return tuned
 
 
 @pytest.mark.parametrize("train", ["factors", "all"])
