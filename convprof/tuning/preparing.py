@@ -129,7 +129,7 @@ def _check_names(names: Sequence[str], possible: Sequence[str]) -> None:
 
 
 def _task(model: Module, batch: Batch, pictures: Pictures | None) -> tuple[str | None, tuple[Target, ...]]:
-    """What it makes of pictures: class `scores`, `pictures` of their size or a multiple of it, or `other`."""
+    """What it makes of pictures: class `scores`, other `pictures`, or anything `other`."""
     targets = find_targets(model, batch)
     if pictures is None:
         return None, targets
@@ -137,9 +137,7 @@ def _task(model: Module, batch: Batch, pictures: Pictures | None) -> tuple[str |
         return "scores", targets
     with torch.no_grad():
         values = model.run(batch.feeds, [target.name for target in targets]).values()
-    size = _size(batch.feeds[pictures.name], pictures)
-    scaled = (_scaled(_size(value, pictures), size) for value in values if value.ndim == 4)
-    return "pictures" if len(values) == sum(scaled) else "other", targets
+    return "pictures" if all(_is_picture(value, pictures) for value in values) else "other", targets
 
 
 def _pictures(batch: Batch) -> Pictures | None:
@@ -150,14 +148,12 @@ def _pictures(batch: Batch) -> Pictures | None:
     return Pictures(name, first.shape[1] not in CHANNELS)
 
 
-def _size(value: Tensor, pictures: Pictures) -> tuple[int, int]:
-    height, width = value.shape[1:3] if pictures.channels_last else value.shape[2:4]
-    return height, width
-
-
-def _scaled(size: tuple[int, int], source: tuple[int, int]) -> bool:
-    """Whether both sizes are the same, or one whole multiple."""
-    return all(a % b == 0 for a, b in zip(size, source, strict=True)) and size[0] * source[1] == size[1] * source[0]
+def _is_picture(value: Tensor, pictures: Pictures) -> bool:
+    """Whether an output is laid out as the pictures are, and holds more than one pixel of some."""
+    if value.ndim != 4:
+        return False
+    channels = value.shape[3 if pictures.channels_last else 1]
+    return channels in CHANNELS and value.numel() > len(value) * channels
 
 
 @torch.no_grad()

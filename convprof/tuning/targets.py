@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from convprof.errors import ModelError
 from convprof.records.network import Network, Step
 from convprof.torch import Module
 from convprof.tuning.samples import Batch
@@ -20,28 +21,33 @@ _LAYERS = frozenset({"Gemm", "MatMul", "Conv"})
 
 @dataclass(frozen=True)
 class Target:
-    """A value that both networks make, what it is, and the value that the layer before it reads ("" for none)."""
+    """What stands for an output of the graph: a value, what it is, and what the layer before it reads ("" for none)."""
 
+    output: str
     name: str
     kind: Kind
     features: str = ""
 
 
 def find_targets(module: Module, batch: Batch) -> tuple[Target, ...]:
-    """The floating-point outputs of a network, as `batch` shows them.
+    """What stands for the floating-point outputs of a network, as `batch` shows them.
 
-    Class scores, (samples, two or more classes), are logits: where the graph ends in Softmax, what goes into it.
+    Class scores, (samples, two or more classes), are logits: where the graph ends in Softmax, what goes into it. Raises
+    ModelError where no output holds floating-point numbers.
     """
     network = module.network
     makers = {name: step for step in network.steps for name in step.outputs if name}
-    names = [_before_softmax(name, makers) for name in network.outputs]
+    names = {output: _before_softmax(output, makers) for output in network.outputs}
     with torch.no_grad():
-        values = module.run(batch.feeds, names)
-    return tuple(
-        Target(name, "logits" if _classes(values[name]) else "values", _features(name, network, makers))
-        for name in dict.fromkeys(names)
+        values = module.run(batch.feeds, list(dict.fromkeys(names.values())))
+    targets = tuple(
+        Target(output, name, "logits" if _classes(values[name]) else "values", _features(name, network, makers))
+        for output, name in names.items()
         if values[name].is_floating_point() and values[name].numel()
     )
+    if not targets:
+        raise ModelError(network.what, "none of its outputs holds floating-point numbers", "there is nothing to train")
+    return targets
 
 
 def _before_softmax(name: str, makers: Mapping[str, Step]) -> str:

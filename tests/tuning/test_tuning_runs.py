@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -193,7 +194,7 @@ def test_a_loss_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.syspath_prepend(tmp_path)
     each = problem(tmp_path, PICTURES)
-    options = {"epochs": 3, "labels": "wanted", "recipe": ("finetune",), "teacher": None}
+    options: dict[str, Any] = {"epochs": 3, "labels": "wanted", "recipe": ("finetune",), "teacher": None}
     (stage,) = each.tune(loss="own_losses:cubed", **options).stages
     assert stage.measure == "own_losses:cubed"
     assert stage.after < stage.before
@@ -217,7 +218,7 @@ def test_a_loss_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_what_cannot_be_done_is_refused(
-    classes: Problem, options: dict[str, object], error: type[ConvprofError], why: str
+    classes: Problem, options: dict[str, Any], error: type[ConvprofError], why: str
 ) -> None:
     with pytest.raises(error, match=why):
         classes.tune(epochs=1, **options)
@@ -230,7 +231,7 @@ def test_models_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     one, other = problem(tmp_path / "a", CLASSES), problem(tmp_path / "b", SOFT)
     with pytest.raises(ModelError, match=r"its outputs are y, those of .* p .*converted from"):
         one.tune(teacher=other.teacher, epochs=1)
-    with pytest.raises(ModelError, match="no convolutions that convprof replaced.*--train all"):
+    with pytest.raises(ModelError, match=r"no convolutions that convprof replaced.*--train all"):
         convprof.tune(
             one.teacher, calibration=str(one.data), teacher=one.student, settings=Settings(train="factors", epochs=1)
         )

@@ -7,6 +7,8 @@ image, which is a better teacher than the one answer.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -30,6 +32,7 @@ class Imitation(Objective):
         assert work.teacher is not None
         self._teacher = (work.teacher,)
         self._targets = _imitated(work)
+        self._ours = _counterparts(work, self._targets)
         self._temperature = work.settings.temperature
         self._pictures = work.pictures if work.mirrored else None
         self._scores = [target.name for target in self._targets if target.kind == "logits"]
@@ -63,11 +66,13 @@ class Imitation(Objective):
         return (above / max(below, 1e-30)) ** 0.5 if self.measure == "relative_l2" else above / below
 
     def _wanted(self) -> list[str]:
-        features = [target.features for target in self._targets if target.features and settings.FEATURES]
+        features = [target.features for target in self._targets if target.features in self._ours and settings.FEATURES]
         return list(dict.fromkeys([*(target.name for target in self._targets), *features]))
 
     def _answers(self, batch: Batch, names: list[str]) -> Values:
-        return _single(self.student.run(batch.feeds, names))
+        """The student's values, by the teacher's names for them."""
+        made = _single(self.student.run(batch.feeds, [self._ours[name] for name in names]))
+        return {name: made[self._ours[name]] for name in names}
 
     @torch.no_grad()
     def _taught(self, batch: Batch, names: list[str]) -> Values:
@@ -96,7 +101,7 @@ class Imitation(Objective):
         else:
             loss = losses.divergence(ours, theirs, self._temperature)
             loss = loss + settings.LOGITS * functional.mse_loss(ours, theirs)
-        if settings.FEATURES and target.features:
+        if target.features in student and target.features != target.name:
             loss = loss + settings.FEATURES * losses.relative(student[target.features], teacher[target.features])
         return loss
 
@@ -118,10 +123,18 @@ def _imitated(work: Work) -> tuple[Target, ...]:
     assert work.teacher is not None
     targets = find_targets(work.teacher, next(work.samples.held_out_batches()))
     if work.settings.loss == "relative-l2":
-        return tuple(Target(each.name, "values", each.features) for each in targets)
+        return tuple(replace(each, kind="values") for each in targets)
     if work.settings.loss == "kl" and any(target.kind == "values" for target in targets):
         raise UsageError("--loss kl", "the model's outputs are no class scores", "leave it out")
     return targets
+
+
+def _counterparts(work: Work, targets: tuple[Target, ...]) -> dict[str, str]:
+    """The student's name for each value of the teacher that is compared, and for features that it has too."""
+    own = {each.output: each for each in find_targets(work.student, next(work.samples.held_out_batches()))}
+    names = {each.name: own[each.output].name for each in targets}
+    made = {name for step in work.student.network.steps for name in step.outputs}
+    return names | {each.features: each.features for each in targets if each.features in made}
 
 
 def _single(values: Values) -> Values:

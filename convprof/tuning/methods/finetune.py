@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convprof.errors import DataError, UsageError
+from convprof.errors import DataError
 from convprof.records.tuning import TunedStage
 from convprof.tuning import losses, settings
 from convprof.tuning.methods.contract import Work
@@ -24,8 +24,6 @@ class Supervision(Objective):
         super().__init__(work.student, work.trained)
         batch = next(work.samples.held_out_batches())
         targets = find_targets(work.student, batch)
-        if not targets:
-            raise UsageError("--recipe finetune", "the model's outputs are no floating-point numbers", "leave it out")
         classes = work.samples.classes and targets[0].kind == "logits"
         self._wanted = targets[0].name if classes else work.student.network.outputs[0]
         self._name = _named(work.settings.loss, classes)
