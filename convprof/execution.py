@@ -118,13 +118,17 @@ def spread(model: Model, batches: Batches, samples: int) -> list[dict[str, Value
     None at all where the model fixes a batch that is larger.
     """
     fixed = fixed_batch(model)
-    size = fixed or _chunk_samples(model)
     count = min(samples, batches.count)
     count -= count % fixed if fixed else 0
-    numbers = np.linspace(0, batches.count - 1, count).astype(int).tolist()
-    single = [batches.slice(number, number + 1).first(1) for number in numbers]
-    parts = [single[start : start + size] for start in range(0, count, size)]
-    return [{name: np.concatenate([feed[name] for feed in part]) for name in part[0]} for part in parts]
+    return picked(model, batches, np.linspace(0, batches.count - 1, count).astype(int))
+
+
+def picked(model: Model, batches: Batches, numbers: NDArray[np.int64]) -> list[dict[str, Values]]:
+    """Those samples in feeds of the size that the model takes; what does not fill its batch is left out."""
+    fixed = fixed_batch(model)
+    size = fixed or _chunk_samples(model)
+    count = len(numbers) - (len(numbers) % fixed if fixed else 0)
+    return [batches.pick(numbers[start : start + size]) for start in range(0, count, size)]
 
 
 def usable_samples(model: Model, batches: Batches) -> int:

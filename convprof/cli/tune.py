@@ -42,7 +42,7 @@ Examples:
     default=",".join(DEFAULTS.recipe),
     show_default=True,
     metavar="METHODS",
-    help="distill (answer as ORIGINAL does) and finetune (as labels say), one after another with commas.",
+    help="bias, reconstruct, distill (all to answer as ORIGINAL does) and finetune (as labels say), with commas.",
 )
 @click.option("--time-budget", default="20m", show_default=True, metavar="TIME", help="As 90s, 20m or 1.5h.")
 @click.option(

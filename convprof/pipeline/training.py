@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,12 @@ import msgspec
 
 from convprof._version import __version__
 from convprof.data import Batches, open_data
+from convprof.errors import UsageError
+from convprof.execution import load, settle
 from convprof.files import keep_apart, staged
-from convprof.graph import declared_inputs, read
+from convprof.graph import save_program
+from convprof.pipeline.biases import METHOD as BIAS
+from convprof.pipeline.biases import correct_biases
 from convprof.records.files import encode
 from convprof.records.progress import Progress, silent
 from convprof.records.tuning import Settings, Tuning
@@ -41,41 +47,86 @@ def tune(
 
     The result is written to `output`, by default beside the student with `.tuned` in its name, and the record that is
     returned beside it as `.tuning.json`. Where the run stands is kept in `output`.tune until it ends; `resume` goes on
-    from there, and gives what the run would have given. Needs torch, that is `pip install 'convprof[tune]'`.
+    from there, and gives what the run would have given. Needs torch, that is `pip install 'convprof[tune]'`, for every
+    method but `bias`.
     """
-    from convprof import torch as modules
-    from convprof import tuning
-
     source = Path(student)
     target = Path(output) if output is not None else source.with_name(f"{source.stem}.tuned{source.suffix}")
     keep_apart(target, [source, *([] if teacher is None else [Path(teacher)])])
-    file, program = read(source)
-    batches = open_data(calibration, declared_inputs(program), preprocess=preprocess, labels=labels)
-    module = modules.load(source)
+    loaded = load(source)
+    batches = open_data(calibration, loaded.inputs, preprocess=preprocess, labels=labels)
+    methods = _trained_by(settings.recipe, teacher)
+    record = Tuning(
+        schema="convprof.tuning/1",
+        convprof=__version__,
+        torch=None,
+        device="cpu",
+        student=loaded.file,
+        teacher=None if teacher is None else load(Path(teacher)).file,
+        path=str(target),
+        data=calibration,
+        labels=labels,
+        settings=settings,
+        mirrored=False,
+        mirror_agreement=None,
+        times=(),
+        stages=(),
+    )
+    corrected = None
+    if BIAS in settings.recipe and teacher is not None:
+        corrected, stage = correct_biases(
+            settle(loaded, {}, {}, batches.shapes),
+            settle(load(Path(teacher)), {}, {}, batches.shapes),
+            batches,
+            options=RunOptions(settings.threads or 1),
+            timer=time.perf_counter,
+            progress=progress,
+        )
+        record = msgspec.structs.replace(record, stages=(stage,))
+    if corrected is not None and not methods:
+        return _left(record, partial(save_program, corrected.program, source=source))
+
+    from convprof import torch as modules
+    from convprof import tuning
+
+    module = modules.load(source) if corrected is None else modules.from_model(corrected)
     original = None if teacher is None else modules.load(teacher)
     key = {**_key(module, original, batches), **_told(settings)}
+    wanted = msgspec.structs.replace(settings, recipe=methods)
     with tuning.Kept(target.with_name(f"{target.name}{STATE}"), key, resume) as kept:
-        tuned = tuning.tune(module, original, batches, settings, kept, timer=time.perf_counter, progress=progress)
-        record = Tuning(
-            schema="convprof.tuning/1",
-            convprof=__version__,
+        tuned = tuning.tune(module, original, batches, wanted, kept, timer=time.perf_counter, progress=progress)
+        record = msgspec.structs.replace(
+            record,
             torch=tuned.torch,
             device=tuned.device,
-            student=file,
-            teacher=None if teacher is None else read(Path(teacher))[0],
-            path=str(target),
-            data=calibration,
-            labels=labels,
-            settings=tuned.settings,
+            settings=msgspec.structs.replace(tuned.settings, recipe=settings.recipe),
             mirrored=tuned.changes.mirrored,
             mirror_agreement=tuned.changes.agreement,
             times=tuned.times,
-            stages=tuned.stages,
+            stages=(*record.stages, *tuned.stages),
             notices=tuned.notices,
         )
-        with staged(target.parent) as folder:
-            modules.save(module, folder / target.name)
-            (folder / f"{target.stem}{RECORD}").write_text(encode(record), encoding="utf-8")
+        return _left(record, partial(modules.save, module))
+
+
+def _trained_by(recipe: tuple[str, ...], teacher: str | Path | None) -> tuple[str, ...]:
+    """The methods of a recipe behind `bias`; raises UsageError where that is not the first, or has no teacher."""
+    if BIAS not in recipe:
+        return recipe
+    if BIAS in recipe[1:]:
+        why = "what trains behind it finds better biases than means do, and what trains before it has found them"
+        raise UsageError(f"--recipe {','.join(recipe)}", why, "name bias first, or leave it out")
+    if teacher is None:
+        raise UsageError(f"--recipe {BIAS}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")
+    return recipe[1:]
+
+
+def _left(record: Tuning, save: Callable[[Path], None]) -> Tuning:
+    """The record, written beside the model."""
+    target = Path(record.path)
+    with staged(target.parent) as folder:
+        save(folder / target.name)
+        (folder / f"{target.stem}{RECORD}").write_text(encode(record), encoding="utf-8")
     return record
 
 

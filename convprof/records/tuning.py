@@ -63,7 +63,8 @@ class CurvePoint(msgspec.Struct, frozen=True):
 class TunedStage(msgspec.Struct, frozen=True):
     """One method of the recipe: what it saw, how long it took, and the held-out measure before and after it.
 
-    A method may take several stages; `part` then says what of the model each has trained.
+    A method may take several stages; `part` then says what of the model each has trained. `bias` takes a step a
+    convolution.
 
     `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `top1` and the name of a loss need
     labels; `better` says which way it should go. Of `steps` the weights after step `kept` were kept, 0 being the start.
@@ -93,13 +94,13 @@ class Tuning(msgspec.Struct, frozen=True):
 
     `settings` are those used, what was left to convprof included; `mirrored` says that the teacher's answer was its
     mean over a picture and its mirror image, `mirror_agreement` for which share of pictures the two agree on the class.
-    `times` are the ways to run that were tried for the last method, the one used first; it is empty where nothing was
-    trained by steps.
+    `times` are the ways to run that were tried for the last method, the one used first. Without training by steps it is
+    empty, and `torch`, its version, None.
     """
 
     schema: Literal["convprof.tuning/1"]
     convprof: str
-    torch: str
+    torch: str | None
     device: str
     student: ModelFile
     teacher: ModelFile | None

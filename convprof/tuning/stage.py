@@ -175,7 +175,7 @@ def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list
     unknown = [name for name in wanted.recipe if name not in METHODS]
     if unknown or not wanted.recipe:
         named = f"no method is called {unknown[0]!r}" if unknown else "it names no method"
-        raise UsageError("--recipe", named, f"known are {', '.join(METHODS)}; several with commas")
+        raise UsageError("--recipe", named, f"known are bias, {', '.join(METHODS)}; several with commas")
     methods = [METHODS[name] for name in wanted.recipe]
     for method in methods:
         if method.needs_teacher and teacher is None:

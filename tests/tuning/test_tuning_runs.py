@@ -206,7 +206,11 @@ def test_a_loss_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("options", "error", "why"),
     [
-        ({"recipe": ("distil",)}, UsageError, "no method is called 'distil'.*known are distill, finetune"),
+        (
+            {"recipe": ("distil",)},
+            UsageError,
+            "no method is called 'distil'.*known are bias, reconstruct, distill, finetune",
+        ),
         ({"recipe": ()}, UsageError, "it names no method"),
         ({"recipe": ("finetune",)}, UsageError, "it learns from labels.*--labels"),
         ({"teacher": None}, UsageError, "--teacher"),
