@@ -58,6 +58,8 @@ bench: $(VENV)/bench.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/plan.py --models $(MODELS) --data $(DATA)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/depth.py --data $(DATA)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py --models $(MODELS)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pages.py
 	$(BIN)/python benchmarks/startup.py
 
 clean:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convprof.pipeline import rewrite as rewrite
     from convprof.pipeline import tune as tune
     from convprof.pipeline import verify as verify
+    from convprof.records.gates import Limits as Limits
     from convprof.records.plan import Budget as Budget
 
 _VERBS = (
@@ -42,7 +43,7 @@ _VERBS = (
     "verify",
 )
 
-__all__ = ["Budget", "ConvprofError", "__version__", *_VERBS]
+__all__ = ["Budget", "ConvprofError", "Limits", "__version__", *_VERBS]
 
 
 def __getattr__(name: str) -> object:
@@ -59,6 +60,10 @@ def __getattr__(name: str) -> object:
         from convprof.records.plan import Budget
 
         return Budget
+    if name == "Limits":
+        from convprof.records.gates import Limits
+
+        return Limits
     if name == "torch":
         return import_module("convprof.torch")
     raise AttributeError(f"module 'convprof' has no attribute {name!r}")

@@ -21,7 +21,10 @@ from convprof.records.remarks import Remark
 from convprof.records.run import Run
 
 # numpy, Python and our own version took part in the fit; the times are those of the runtime on its machine.
-_TIMING = ("cpu", "cores", "threads", "providers", "onnxruntime", "os")
+_TIMING = (
+    *("cpu", "cores", "threads", "providers", "onnxruntime", "os"),
+    *("inter_op_threads", "graph_optimization", "session_options"),
+)
 
 
 def compare(first: Run, second: Run, paths: tuple[str, str]) -> RunComparison:
@@ -81,7 +84,9 @@ def _environment(first: Environment, second: Environment) -> tuple[Difference, .
 
 
 def _words(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, dict):
+        value = tuple(f"{key}={each}" for key, each in value.items())
+    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
 def _speedups(first: tuple[float, float], second: tuple[float, float]) -> Speedups:

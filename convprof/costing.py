@@ -39,7 +39,14 @@ def cost(
     macs, parameters = sum(c.macs for c in chain), sum(c.parameters for c in chain)
     one = chain[0].macs // rank + chain[1].macs // rank
     return Cost(
-        dense, tuple(chain), macs, parameters, macs / dense.macs, parameters / dense.parameters, -(-dense.macs // one)
+        schema="convprof.cost/1",
+        dense=dense,
+        chain=tuple(chain),
+        macs=macs,
+        parameters=parameters,
+        macs_ratio=macs / dense.macs,
+        parameters_ratio=parameters / dense.parameters,
+        break_even_rank=-(-dense.macs // one),
     )
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace as replace_spec
 from numpy.typing import NDArray
 
 from convprof import graph, runtime
 from convprof.data import Batches
-from convprof.errors import DataError, ModelError
+from convprof.errors import DataError, ModelError, UsageError
 from convprof.graph import ConvNode, Model
 from convprof.holding import Held, Store
 from convprof.records.analysis import ModelFile, TensorSpec
@@ -70,6 +71,23 @@ def example_feeds(inputs: Sequence[TensorSpec], seed: int) -> dict[str, Values]:
         drawn = random.standard_normal(shape) if dtype.kind == "f" else np.zeros(shape)
         feeds[spec.name] = drawn.astype(dtype)
     return feeds
+
+
+def at_batch(model: Model, batch: int) -> tuple[TensorSpec, ...]:
+    """The model's inputs with `batch` samples in each whose batch is free; those of a fixed size stay as they are.
+
+    Raises UsageError where no input's batch is free and the model's own is another.
+    """
+    declared = {spec.name: spec.shape for spec in graph.declared_inputs(model.program)}
+    free = {name for name, shape in declared.items() if shape is None or (shape and shape[0] is None)}
+    if not free and fixed_batch(model) != batch:
+        own = fixed_batch(model)
+        why = f"{model.file.path} has inputs without a batch" if own is None else f"{model.file.path} takes {own} only"
+        raise UsageError(f"batch {batch}", why, "leave the size out, or export the model with a free batch")
+    return tuple(
+        replace_spec(spec, shape=(batch, *spec.shape[1:])) if spec.name in free and spec.shape else spec
+        for spec in model.inputs
+    )
 
 
 def first_feeds(model: Model, batches: Batches | None, seed: int) -> dict[str, Values]:
@@ -129,6 +147,13 @@ def picked(model: Model, batches: Batches, numbers: NDArray[np.int64]) -> list[d
     size = fixed or _chunk_samples(model)
     count = len(numbers) - (len(numbers) % fixed if fixed else 0)
     return [batches.pick(numbers[start : start + size]) for start in range(0, count, size)]
+
+
+def around(model: Model, batches: Batches, sample: int) -> tuple[dict[str, Values], int]:
+    """The smallest feed that the model takes and that holds a sample that `chunks` passes on, and where in it."""
+    size = fixed_batch(model) or 1
+    start = sample - sample % size
+    return batches.slice(start, start + size).first(size), sample - start
 
 
 def usable_samples(model: Model, batches: Batches) -> int:

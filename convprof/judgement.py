@@ -7,6 +7,7 @@ from math import hypot, inf, sqrt
 
 from msgspec.structs import replace
 
+from convprof.drops import drop_of
 from convprof.errors import PlanError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark, Comparison
@@ -110,13 +111,10 @@ def _tolerated(fidelity: Fidelity, budget: Budget) -> Budget:
 
 def _loss(fidelity: Fidelity) -> float:
     """The metric's loss, in points for shares; without a metric the share of samples that got another class."""
-    metric = fidelity.metric
-    if metric is not None and metric.name != "agreement":
-        return -metric.difference * (100 if metric.name in _SHARE_METRICS else 1)
-    agreements = [output.top1_agreement for output in fidelity.outputs if output.top1_agreement is not None]
-    if not agreements:
+    drop = drop_of(fidelity)
+    if drop.kind == "distance":
         raise PlanError("--max-drop", "there is no metric to drop", "give --labels or --metric, or use --min-sqnr")
-    return 100 * (1 - min(agreements))
+    return drop.value
 
 
 def _worst_sqnr(fidelity: Fidelity) -> float:

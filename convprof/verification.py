@@ -1,6 +1,6 @@
 """How close two models are on data, output by output, and what that does to the user's metric.
 
-Batches stream through both models; kept are sums, and two scores a sample.
+Batches stream through both models; kept are sums, two scores a sample, and how far each output of it moved.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convprof import frames
 from convprof.errors import DataError, ModelError, UsageError
-from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
+from convprof.frames import Frame
+from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity, Place, SampleFidelity
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
 from convprof.runtime import Session
@@ -76,9 +78,12 @@ def compare(
     for feeds in batches:
         old, new = before.run(feeds), after.run(feeds)
         _check_shapes(old, new, after.what)
-        for name, difference in outputs.items():
-            difference.add(old[name], new[name])
         count = _samples(feeds)
+        frame = frames.find(feeds, old) if done == 0 else None
+        if frame is not None and frame.kind == "classes":
+            outputs[frame.output].map = frame
+        for name, difference in outputs.items():
+            difference.add(old[name], new[name], count)
         meter = meter or _meter(metric, labels, old[before.outputs[0]], before.outputs[0], peak)
         if meter:
             meter.add(old, new, _next_labels(labels, done, count), count)
@@ -99,7 +104,7 @@ def compare(
 
 @dataclass
 class _Difference:
-    """Running sums over the values of one output: `a` before and `b` after."""
+    """Running sums over the values of one output, `a` before and `b` after, and the mean square for each sample."""
 
     max_abs: float = 0.0
     squared_error: float = 0.0
@@ -109,22 +114,34 @@ class _Difference:
     agreeing: int = 0
     judged: int = 0
     classifies: bool = True
+    by_sample: bool = True
+    map: Frame | None = None
+    squares: list[Array] = field(default_factory=list)
+    changed: list[Array] = field(default_factory=list)
 
-    def add(self, a: Values, b: Values) -> None:
-        """Take in one batch."""
+    def add(self, a: Values, b: Values, count: int) -> None:
+        """Take in one batch of `count` samples."""
         self.classifies = self.classifies and _is_class_scores(a)
         if self.classifies:
             self.agreeing += int(_agreement(a, b).sum())
             self.judged += len(a)
         self.numeric = self.numeric and a.dtype.kind in "fiub" and b.dtype.kind in "fiub"
         if not self.numeric or not a.size:
+            self.by_sample = False
             return
         self.finite = self.finite and bool(np.isfinite(b).all())
         original = a.astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):  # infinities are reported, not warned of
             error = b.astype(np.float64) - original
             self.max_abs = float(np.maximum(self.max_abs, np.abs(error).max()))
-            self.squared_error += float(np.square(error).sum())
+            squares = np.square(error)
+            self.squared_error += float(squares.sum())
+            self.by_sample = self.by_sample and squares.shape[:1] == (count,)
+            if self.by_sample:
+                self.squares.append(squares.reshape(count, -1).mean(axis=1))
+                if self.map is not None:
+                    other = self.map.classes(a) != self.map.classes(b)
+                    self.changed.append(other.reshape(count, -1).mean(axis=1))
             self.squared_original += float(np.square(original).sum())
 
     def record(self, name: str) -> OutputFidelity:
@@ -138,6 +155,28 @@ class _Difference:
             sqnr_db=-20 * math.log10(relative) if relative else None,
             top1_agreement=self.agreeing / self.judged if self.classifies and self.judged else None,
             finite=self.finite,
+            samples=self._extremes() if self.by_sample and self.squares else (),
+        )
+
+    def _extremes(self) -> tuple[SampleFidelity, ...]:
+        """The samples at both ends and in the middle; one whose difference is not a number has moved most.
+
+        Of a map of classes, by the share of pixels that have another class.
+        """
+        squares = np.concatenate(self.squares)
+        changed = np.concatenate(self.changed) if self.changed else None
+        order = np.argsort(squares if changed is None else changed, kind="stable").tolist()
+        last = len(order) - 1
+        # The later entry wins: of two samples there is a best and a worst one, a single one is the worst.
+        places: dict[int, Place] = {last // 2: "median", 0: "best", last: "worst"}
+        return tuple(
+            SampleFidelity(
+                places[at],
+                order[at],
+                _finite(math.sqrt(squares[order[at]])),
+                None if changed is None else float(changed[order[at]]),
+            )
+            for at in sorted(places, reverse=True)
         )
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,7 +26,8 @@ from convprof.runtime import (
     probe,
     profile_nodes,
 )
-from convprof.runtime.sessions import open_inference, session_options
+from convprof.runtime.options import ENTRIES, GRAPH_OPTIMIZATIONS, session_options
+from convprof.runtime.sessions import open_inference
 
 HEAD = '<ir_version: 9, opset_import: ["": 17]>'
 
@@ -115,6 +118,16 @@ def test_an_output_that_is_no_tensor_is_refused() -> None:
     [
         (RunOptions(providers=("NoSuchProvider",)), "available are: .*CPUExecutionProvider"),
         (RunOptions(threads=0), "0 threads"),
+        (RunOptions(inter_op_threads=0), "0 threads"),
+        (RunOptions(graph_optimization="most"), "disable, basic, extended, all"),
+        (RunOptions(session_options=("spin",)), "write KEY=VALUE"),
+        (RunOptions(session_options=("=1",)), "write KEY=VALUE"),
+        (RunOptions(session_options=("session.spin=1",)), "possible are .*session.intra_op.allow_spinning"),
+        (RunOptions(session_options=("session.collect_node_memory_stats_to_file=x",)), "cannot be set"),
+        (RunOptions(session_options=("session.intra_op.allow_spinning=maybe",)), "possible is 0 or 1"),
+        (RunOptions(session_options=("session.intra_op.allow_spinning=",)), "possible is 0 or 1"),
+        (RunOptions(session_options=("session.dynamic_block_base=0",)), "above 0"),
+        (RunOptions(session_options=("session.x64quantprecision=1",) * 2), "given twice"),
     ],
 )
 def test_options_that_cannot_be_had_are_refused(options: RunOptions, why: str) -> None:
@@ -137,6 +150,55 @@ def test_the_environment_says_where_it_ran() -> None:
     assert found.numpy == np.__version__
     assert 1 <= found.cores <= (os.cpu_count() or 1)
     assert all((found.cpu, found.os, found.python, found.onnxruntime, found.convprof))
+
+
+def test_the_environment_says_how_it_was_run() -> None:
+    asked = ("session.x64quantprecision=1", " session.intra_op.allow_spinning = 0")
+    found = environment(RunOptions(threads=2, inter_op_threads=3, graph_optimization="basic", session_options=asked))
+    assert (found.inter_op_threads, found.graph_optimization) == (3, "basic")
+    assert list(found.session_options.items()) == [
+        ("session.intra_op.allow_spinning", "0"),
+        ("session.x64quantprecision", "1"),
+    ]
+
+
+def test_how_to_run_reaches_onnxruntime() -> None:
+    asked = RunOptions(
+        threads=2,
+        inter_op_threads=3,
+        graph_optimization="basic",
+        session_options=("session.intra_op.allow_spinning=0", "session.force_spinning_stop=0"),
+    )
+    made: Any = session_options(asked)
+    assert (made.intra_op_num_threads, made.inter_op_num_threads) == (2, 3)
+    assert str(made.execution_mode) == "ExecutionMode.ORT_PARALLEL"
+    assert str(made.graph_optimization_level) == "GraphOptimizationLevel.ORT_ENABLE_BASIC"
+    kept = made.get_session_config_entry
+    assert [kept("session.intra_op.allow_spinning"), kept("session.force_spinning_stop")] == ["0", "0"]
+    usual = session_options(RunOptions())
+    assert str(usual.execution_mode) == "ExecutionMode.ORT_SEQUENTIAL"
+    assert str(usual.graph_optimization_level) == "GraphOptimizationLevel.ORT_ENABLE_ALL"
+
+
+def test_less_optimisation_leaves_more_nodes(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save_model(conv_relu_conv(("first", "second")), path)
+    feeds = {"x": np.ones((1, 16, 24, 24), np.float32)}
+    nodes = {
+        level: len(profile_nodes(path, feeds, RunOptions(graph_optimization=level), runs=1))
+        for level in GRAPH_OPTIMIZATIONS
+    }
+    assert nodes["disable"] == 3
+    assert nodes["extended"] == 2
+
+
+def test_every_session_option_on_offer_is_one_of_the_library() -> None:
+    """It takes any, and does nothing for those that it does not know."""
+    (package,) = importlib.import_module("onnxruntime").__path__
+    libraries = [path for path in Path(package, "capi").iterdir() if path.suffix in (".so", ".pyd", ".dylib")]
+    binary = b"".join(path.read_bytes() for path in libraries)
+    missing = {key for key in ENTRIES if key.encode() not in binary}
+    assert missing <= {"mlas.enable_gemm_fastmath_arm64_bfloat16"}  # there on ARM only
 
 
 def test_telemetry_is_off_unless_the_user_says_otherwise() -> None:

@@ -281,6 +281,47 @@ def test_no_data_is_no_evidence() -> None:
         verify(SAME, SAME, X[:0])
 
 
+def test_the_samples_that_moved_most_least_and_just_between() -> None:
+    x = np.array([3, 1, 5, 2, 4], np.float32)[:, None] * np.ones((5, 4), np.float32)
+    for size in (1, 2, 5):
+        (output,) = compare(SAME, DOUBLE, batches(x, size), labels=None, metric=None, total=5).outputs
+        assert [(each.place, each.sample, each.rms) for each in output.samples] == [
+            ("worst", 2, 5.0),
+            ("median", 0, 3.0),
+            ("best", 1, 1.0),
+        ]
+
+
+@pytest.mark.parametrize(("count", "places"), [(1, ["worst"]), (2, ["worst", "best"])])
+def test_of_few_samples_each_is_told_once(count: int, places: list[str]) -> None:
+    (output,) = verify(SAME, DOUBLE, X[:count]).outputs
+    assert [each.place for each in output.samples] == places
+    assert len({each.sample for each in output.samples}) == count
+
+
+def test_a_sample_that_is_not_finite_moved_most() -> None:
+    x = np.abs(X[:4])
+    x[2, 1] = -1
+    (output,) = verify(SAME, ROOT, x).outputs
+    assert (output.samples[0].sample, output.samples[0].rms) == (2, None)
+
+
+def test_outputs_without_samples_on_the_first_axis_name_none() -> None:
+    flat = session("y = ReduceSum<keepdims=0>(x)", outputs="float y")
+    assert verify(flat, flat).outputs[0].samples == ()
+
+
+def test_of_classes_by_pixel_the_share_that_changed_decides() -> None:
+    shape, made = "N, 1, 8, 8", "float[N, 2, 8, 8] y"
+    plain = session("n = Neg(x) y = Concat<axis=1>(x, n)", shape, made)
+    # A shift of -0.5 changes the class of what lies between 0 and 0.25, and all scores by the same amount.
+    shifted = session("k = Constant<value_float=-0.5>() a = Add(x, k) n = Neg(x) y = Concat<axis=1>(a, n)", shape, made)
+    x = np.full((3, 1, 8, 8), 1.0, np.float32)
+    x[0, 0, :2], x[1, 0, :6] = 0.1, 0.1
+    (output,) = verify(plain, shifted, x).outputs
+    assert [(each.sample, each.changed) for each in output.samples] == [(1, 0.75), (0, 0.25), (2, 0.0)]
+
+
 def test_progress_counts_samples() -> None:
     said: list[tuple[str, int, int]] = []
     verify(SAME, SAME, progress=lambda *state: said.append(state))

@@ -6,6 +6,5 @@ processes show it. `rounds` reads the clock, `processes` starts others that do, 
 """
 
 from convprof.benchmarking.assembling import compare as compare
-from convprof.benchmarking.gates import check_limit as check_limit
-from convprof.benchmarking.gates import gated as gated
+from convprof.benchmarking.assembling import throughput as throughput
 from convprof.benchmarking.measuring import measure as measure

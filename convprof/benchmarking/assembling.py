@@ -10,15 +10,13 @@ import numpy as np
 from msgspec.structs import replace
 
 from convprof.benchmarking.rounds import Series
-from convprof.records.benchmark import Benchmark, Comparison, ModelTimes, ProcessRounds
-from convprof.stats.comparison import Interval, paired_ratio, ratio_of_processes, verdict
+from convprof.records.benchmark import BatchTimes, Benchmark, Comparison, ModelTimes, ProcessRounds, Throughput
+from convprof.stats.comparison import ROUNDS_FOR_A_VERDICT, Interval, paired_ratio, ratio_of_processes, verdict
 from convprof.stats.samples import Sample
 from convprof.stats.settling import settled
 from convprof.stats.summaries import interquartile_range, median, percentiles
 
 _LEVEL = 0.95
-_ROUNDS_FOR_A_VERDICT = 6
-"""Below it no order statistics enclose the median with 95 %: 2 / 2^5 is more than 0.05."""
 
 
 @dataclass(frozen=True)
@@ -58,33 +56,35 @@ def processes(found: Taken) -> tuple[ProcessRounds, ...]:
 def compare(benchmark: Benchmark, baseline: int, candidate: int, *, seed: int = 0) -> Comparison:
     """Compare any two models of a benchmark by the times in it; `seed` decides the resamples of the interval."""
     pair = (benchmark.models[baseline], benchmark.models[candidate])
-    return _comparison(pair, (baseline, candidate), _counts(benchmark), seed, floor_below(benchmark))
+    return _comparison(pair, (baseline, candidate), benchmark.rounds(), seed, benchmark.noise())
 
 
-def floor_below(benchmark: Benchmark) -> Interval:
-    """What a difference has to be beyond: the floor, where it was measured in one process.
+def throughput(around: Benchmark, found: Benchmark, batch: int, *, seed: int = 0) -> Throughput:
+    """What `found`, measured with `batch` samples a run, says of samples a second, beside the benchmark `around` it.
 
-    One process shows what may differ between two sessions in that floor only; the intervals of several have it in them.
+    A throughput is the ratio of the time that one sample a second would take to the time that a batch took: its
+    interval comes as that of any ratio.
     """
-    if benchmark.floor is None or len(_counts(benchmark)) > 1:
-        return 1.0, 1.0
-    return benchmark.floor.interval
+    return Throughput(
+        batch=batch,
+        models=tuple(_per_second(each, batch, found.rounds(), seed) for each in found.models),
+        comparisons=found.comparisons,
+        processes=found.processes,
+        floor=found.floor,
+        cautions=tuple(each for each in found.cautions if each not in around.cautions),
+    )
 
 
-def enough(benchmark: Benchmark) -> bool:
-    """Whether there are rounds enough for a verdict."""
-    return sum(_counts(benchmark)) >= _ROUNDS_FOR_A_VERDICT
-
-
-def _counts(benchmark: Benchmark) -> list[int]:
-    """Rounds by process."""
-    return [each.rounds for each in benchmark.processes] or [len(benchmark.models[0].samples_ms)]
+def _per_second(times: ModelTimes, batch: int, counts: Sequence[int], seed: int) -> BatchTimes:
+    unit = (1000.0 * batch,) * len(times.samples_ms)
+    per_second, interval = _ratio(unit, times.samples_ms, counts, seed)
+    return BatchTimes(times, per_second, interval, _LEVEL)
 
 
 def with_comparisons(benchmark: Benchmark, seed: int) -> Benchmark:
     """The benchmark with its floor, if it has a twin, and the first model compared with every other."""
     if benchmark.twin is not None:
-        floor = _comparison((benchmark.models[0], benchmark.twin), (0, 0), _counts(benchmark), seed)
+        floor = _comparison((benchmark.models[0], benchmark.twin), (0, 0), benchmark.rounds(), seed)
         benchmark = replace(benchmark, floor=floor)
     others = range(1, len(benchmark.models))
     return replace(benchmark, comparisons=tuple(compare(benchmark, 0, other, seed=seed) for other in others))
@@ -122,13 +122,19 @@ def _comparison(
     seed: int,
     floor: Interval = (1.0, 1.0),
 ) -> Comparison:
-    one, other = ([Sample(each) for each in _split(model.samples_ms, counts)] for model in pair)
-    if len(counts) == 1:
-        speedup, interval = paired_ratio(one[0], other[0], seed, _LEVEL)
-    else:
-        speedup, interval = ratio_of_processes(one, other, _LEVEL)
-    said = verdict(interval, floor) if sum(counts) >= _ROUNDS_FOR_A_VERDICT else "inconclusive"
+    speedup, interval = _ratio(pair[0].samples_ms, pair[1].samples_ms, counts, seed)
+    said = verdict(interval, floor) if sum(counts) >= ROUNDS_FOR_A_VERDICT else "inconclusive"
     return Comparison(*places, speedup, interval, _LEVEL, said)
+
+
+def _ratio(
+    baseline: Sequence[float], candidate: Sequence[float], counts: Sequence[int], seed: int
+) -> tuple[float, Interval]:
+    """The ratio of times that stand process after process, `counts` of each, and its interval."""
+    one, other = ([Sample(each) for each in _split(times, counts)] for times in (baseline, candidate))
+    if len(counts) == 1:
+        return paired_ratio(one[0], other[0], seed, _LEVEL)
+    return ratio_of_processes(one, other, _LEVEL)
 
 
 def _split(values: Sequence[float], counts: Sequence[int]) -> list[Sequence[float]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from convprof.benchmarking.rounds import Feeds, Length
 from convprof.records.benchmark import Benchmark
+from convprof.records.machine import Machine
 from convprof.records.remarks import Remark
 from convprof.runtime import RunOptions, available_cores
 from convprof.stats.drift import drift
@@ -21,14 +21,15 @@ _NOISY = 0.10
 _HIGH_FLOOR = 0.02
 
 
-def before(feeds: Sequence[Feeds], options: RunOptions) -> Iterator[Remark]:
+def before(feeds: Sequence[Feeds], options: RunOptions, machine: Machine) -> Iterator[Remark]:
     """Say what about the machine and the inputs makes times doubtful; to be asked before a model adds its load."""
-    cores, load = available_cores(), _load_average()
-    if options.threads > cores:
-        text = f"{options.threads} threads share {cores} cores and wait for each other: ask for {cores} or fewer"
+    cores, load = usable_cores(machine), machine.load_average[0] if machine.load_average else 0.0
+    threads = options.threads + options.inter_op_threads - 1
+    if threads > cores:
+        text = f"{threads} threads share {cores:g} cores and wait for each other: ask for {cores:g} or fewer"
         yield Remark("threads-above-cores", text)
     if load > cores:
-        text = f"the load average is {load:.1f} on {cores} cores: close other programs and measure again"
+        text = f"the load average is {load:.1f} on {cores:g} cores: close other programs and measure again"
         yield Remark("other-load", text)
     if any(feed and not any(np.any(array) for array in feed.values()) for feed in feeds):
         yield Remark("zero-inputs", "a model ran on zeros only, which some operators skip over: measure on real inputs")
@@ -73,6 +74,6 @@ def _of_the_length(benchmark: Benchmark, length: Length) -> Iterator[Remark]:
         yield Remark("wide-interval", text)
 
 
-def _load_average() -> float:
-    """Count the programs that want a core, on average over the last minute; 0 where the system does not say."""
-    return os.getloadavg()[0] if sys.platform != "win32" else 0.0
+def usable_cores(machine: Machine) -> float:
+    """Cores that this process may run on, or their time that its control group may use where that is less."""
+    return min(available_cores(), machine.core_quota or math.inf)

@@ -13,7 +13,7 @@ from convprof.benchmarking.rounds import CLOCK, Feeds, Length, Task, Timer, take
 from convprof.errors import UsageError
 from convprof.records.benchmark import Benchmark
 from convprof.records.progress import Progress, silent
-from convprof.runtime import RunOptions, environment
+from convprof.runtime import RunOptions, environment, this_machine
 
 
 def measure(
@@ -47,7 +47,8 @@ def measure(
     """
     length = Length(iterations, duration, interval_width)
     _check(models, feeds, warmup, processes, floor, length)
-    doubts = tuple(cautions.before(feeds, options))
+    machine = this_machine()
+    doubts = tuple(cautions.before(feeds, options, machine))
     twin = slice(0, 1 if floor else 0)
     paths = tuple(path for path, _ in models)
     task = Task((*paths, *paths[twin]), (*feeds, *feeds[twin]), options, warmup, length, seed)
@@ -66,6 +67,7 @@ def measure(
         ),
         comparisons=(),
         environment=environment(options),
+        machine=machine,
         processes=assembling.processes(found),
         twin=again,
     )

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 import click
 
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     number,
-    output_options,
+    page_options,
     quiet_option,
+    read_batches,
     read_dims,
     read_shapes,
     read_share,
     run_options,
     seed_option,
     shape_options,
+    slower_option,
 )
 
 _EXAMPLES = """\b
 Examples:
   convprof bench model.onnx small.onnx
   convprof bench model.onnx small.onnx --threads 2 --duration 10 --format json
+  convprof bench model.onnx small.onnx --batch 1,8,32
+  convprof bench model.onnx small.onnx --session-option session.intra_op.allow_spinning=0
   convprof bench model.onnx small.onnx --processes 5 --interval-width 2%
   convprof bench before.onnx after.onnx --fail-if-slower-than 1.0
 
@@ -61,24 +69,23 @@ the two is in "gates" of the JSON.
 @click.option(
     "--floor/--no-floor", default=True, show_default=True, help="Also time MODEL against itself: the noise floor."
 )
+@slower_option
 @click.option(
-    "--fail-if-slower-than",
-    "slowest",
-    metavar="SPEEDUP",
-    callback=number,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Exit with 1 unless every other model is that many times as fast as MODEL, as 1.0.",
+    "--batch",
+    "batches",
+    multiple=True,
+    metavar="SIZES",
+    help="Also measure throughput at these batch sizes, each for as long as all the rest, as 1,8,32.",
 )
 @seed_option
-@output_options
+@page_options
 @quiet_option
 def command(
     model: str,
     others: tuple[str, ...],
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     warmup: int,
     iterations: int,
     duration: float | None,
@@ -86,6 +93,7 @@ def command(
     processes: int,
     floor: bool,
     slowest: float | None,
+    batches: tuple[str, ...],
     seed: int,
     output_format: str,
     output: str | None,
@@ -93,10 +101,10 @@ def command(
 ) -> int:
     """Time MODEL and OTHERS interleaved, and compare MODEL with each of the others."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
+    samples = read_batches(batches)
     narrow = None if width is None else read_share(width, "--interval-width")
     import convprof
     from convprof.reporting import render_benchmark
-    from convprof.runtime import RunOptions
 
     benchmark = convprof.bench(
         [model, *others],
@@ -109,8 +117,10 @@ def command(
         processes=processes,
         floor=floor,
         slowest=slowest,
-        options=RunOptions(threads, providers),
+        batches=samples,
+        options=options(),
         seed=seed,
+        command=shlex.join(["convprof", *sys.argv[1:]]),
         progress=console.reporter(quiet),
     )
     console.deliver(
@@ -118,9 +128,4 @@ def command(
         output,
         [model, *others],
     )
-    stopped = [gate for gate in benchmark.gates if gate.outcome != "passed"]
-    for gate in stopped:
-        console.say(
-            f"convprof: {gate.name} {gate.limit}: {benchmark.models[gate.candidate].path}: {gate.outcome}", quiet
-        )
-    return 1 if stopped else 0
+    return 0 if console.held(benchmark.gates, quiet) else 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from convprof.errors import one_line
+from convprof.records.gates import Gate
 from convprof.records.progress import Progress, silent
 from convprof.records.remarks import Remark
 
@@ -37,6 +38,14 @@ def notices(remarks: Iterable[Remark], quiet: bool) -> None:
         return
     for remark in remarks:
         click.echo(f"convprof: note: {one_line(remark.text)}", err=True)
+
+
+def held(gates: Iterable[Gate], quiet: bool) -> bool:
+    """Print each limit that was not kept, or cannot be seen to be, to stderr; whether there was none."""
+    stopped = [gate for gate in gates if gate.outcome != "passed"]
+    for gate in stopped:
+        say(f"convprof: {gate.name}: {gate.outcome}: {one_line(gate.reason)}", quiet)
+    return not stopped
 
 
 def say(text: str, quiet: bool) -> None:

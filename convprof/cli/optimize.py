@@ -10,10 +10,12 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     budget_options,
     calibration_option,
     choice_options,
     fit_options,
+    gate_options,
     judging_options,
     only_skip_options,
     preprocess_option,
@@ -21,6 +23,7 @@ from convprof.cli.options import (
     read_budget,
     read_bytes,
     read_dims,
+    read_limits,
     read_shapes,
     run_options,
     seed_option,
@@ -32,8 +35,10 @@ Examples:
   convprof optimize model.onnx --calibration inputs.npz -o run
   convprof optimize model.onnx --calibration pictures/ --preprocess imagenet,size=224 --target-latency 0.4 -o run
   convprof optimize model.onnx --calibration calib.npz --eval test.npz --labels y --max-drop 0.5 -o run
+  convprof optimize model.onnx --calibration calib.npz --fail-if-slower-than 1.5 --fail-if-drop-above 1.0 -o run
 \b
-Exit code 1 means: done, and the result is not worth having; the report says why.
+Exit code 1 means: done, and the result is not worth having; the report says why. With --fail-if options these alone
+decide: 1 means that the result breaks one, or cannot be seen to keep it; which of the two is in "gates" of report.json.
 """
 
 
@@ -43,6 +48,7 @@ Exit code 1 means: done, and the result is not worth having; the report says why
 @judging_options
 @preprocess_option
 @budget_options
+@gate_options
 @choice_options
 @only_skip_options
 @shape_options
@@ -66,6 +72,10 @@ def command(
     target_params: float | None,
     max_drop: float | None,
     min_sqnr: float | None,
+    slowest: float | None,
+    drop: float | None,
+    params: str | None,
+    macs: str | None,
     forms: tuple[str, ...],
     latency_table: str | None,
     sweep: bool,
@@ -75,8 +85,7 @@ def command(
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
     iterations: int,
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     memory: str,
     resume: bool,
@@ -90,9 +99,9 @@ def command(
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
     held = read_bytes(memory, f"--memory {memory!r}")
     budget = read_budget(target_latency, target_macs, target_params, max_drop, min_sqnr)
+    limits = read_limits(slowest, drop, params, macs)
     import convprof
     from convprof.reporting import render_run
-    from convprof.runtime import RunOptions
 
     run = convprof.optimize(
         model,
@@ -103,6 +112,7 @@ def command(
         metric=metric,
         preprocess=preprocess,
         budget=budget,
+        limits=limits,
         forms=forms,
         latency_table=latency_table,
         sweep=sweep,
@@ -112,7 +122,7 @@ def command(
         input_shapes=shapes,
         dims=sizes,
         iterations=iterations,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         memory=held,
         resume=resume,
@@ -122,4 +132,5 @@ def command(
     console.notices(run.notices, quiet)
     console.deliver(lambda color, width: render_run(run, "table", color=color, width=width), None)
     console.say(f"convprof: wrote {output}/model.onnx, plan.json, report.json and report.html", quiet)
-    return 0 if run.verdict.worth_it else 1
+    kept = console.held(run.gates, quiet) if run.gates else run.verdict.worth_it
+    return 0 if kept else 1

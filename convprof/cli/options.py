@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from convprof.errors import UsageError
 
 if TYPE_CHECKING:
+    from convprof.records.gates import Limits
     from convprof.records.plan import Budget
+    from convprof.runtime import RunOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+Running = Callable[[], "RunOptions"]
+"""How models are run, as a command gets it: see `run_options`."""
 
 FORMATS = ("table", "json", "csv", "markdown")
 PAGE_FORMATS = ("table", "html", "markdown", "json", "csv")
 NODES = "model-explorer"
+GRAPH_OPTIMIZATIONS = ("disable", "basic", "extended", "all")
+GRAPHS = ("original", "converted")
 NODE_FIGURES = ("macs", "macs-after", "latency", "latency-after", "error", "model-error")
 FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise, spatial, channel or tucker2"
 """Read by people; tests hold it against the table of forms, whose import would cost every start."""
@@ -31,6 +38,7 @@ def number(context: click.Context, parameter: click.Parameter, value: float | No
     return value
 
 
+_THOUSANDS: dict[str | None, int] = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SHARE = click.FloatRange(min=0, max=1, min_open=True)
 _SHAPES = (
     click.option(
@@ -44,7 +52,32 @@ _SHAPES = (
 )
 _RUN = (
     click.option(
-        "--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="Threads of the runtime."
+        "--threads",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 1024),
+        help="Threads of the runtime within an operator.",
+    ),
+    click.option(
+        "--inter-op-threads",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1, 1024),
+        help="More than one run operators beside each other where the model branches.",
+    ),
+    click.option(
+        "--graph-optimization",
+        default="all",
+        show_default=True,
+        type=click.Choice(GRAPH_OPTIMIZATIONS),
+        help="How far ONNX Runtime may change the graph.",
+    ),
+    click.option(
+        "--session-option",
+        "session_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Configuration entry of ONNX Runtime, as session.intra_op.allow_spinning=0; repeatable.",
     ),
     click.option(
         "--provider",
@@ -105,6 +138,34 @@ _JUDGING = (
     click.option("--labels", metavar="NAME", help="Array of the --eval data that holds the labels, or a .npy file."),
     click.option("--metric", help="top1, agreement, psnr or module:function; by default what fits the labels."),
 )
+_FAIL_IF_SLOWER = click.option(
+    "--fail-if-slower-than",
+    "slowest",
+    metavar="SPEEDUP",
+    callback=number,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Exit with 1 unless every model is known to be that many times as fast as the first, as 1.0.",
+)
+_FAIL_IF_WORSE = (
+    click.option(
+        "--fail-if-drop-above",
+        "drop",
+        metavar="POINTS",
+        callback=number,
+        type=click.FloatRange(min=0),
+        help="Exit with 1 unless the loss of the metric is known to be no more: points of top1 or agreement, dB of "
+        "psnr; without labels points of agreement with the original, or % of relative error.",
+    ),
+    click.option(
+        "--fail-if-params-above",
+        "params",
+        metavar="LIMIT",
+        help="Exit with 1 if it has more parameters: a share of the original's, as 0.5 or 50%, or a number, as 1.2M.",
+    ),
+    click.option(
+        "--fail-if-macs-above", "macs", metavar="LIMIT", help="Exit with 1 if it has more MACs: the same, as 40% or 3G."
+    ),
+)
 _QUIET = (click.option("-q", "--quiet", is_flag=True, help="No progress and no notices."),)
 _SEED = (
     click.option(
@@ -159,8 +220,33 @@ def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     return add
 
 
+def run_options(function: F) -> F:
+    """Add the options of how models are run; the command gets them as one function, `options`, that makes RunOptions.
+
+    So nothing heavy is loaded before the command has looked at its other options.
+    """
+
+    @wraps(function)
+    def running(
+        *,
+        threads: int,
+        inter_op_threads: int,
+        graph_optimization: str,
+        session_options: tuple[str, ...],
+        providers: tuple[str, ...],
+        **others: object,
+    ) -> object:
+        def options() -> RunOptions:
+            from convprof.runtime import RunOptions
+
+            return RunOptions(threads, providers, inter_op_threads, graph_optimization, session_options)
+
+        return function(**others, options=options)
+
+    return _with(_RUN)(cast(F, running))
+
+
 shape_options = _with(_SHAPES)
-run_options = _with(_RUN)
 format_option = _with((_format(FORMATS),))
 output_options = _with((_format(FORMATS), _FILE))
 page_options = _with((_format(PAGE_FORMATS), _FILE))
@@ -174,6 +260,9 @@ calibration_option = _with(_CALIBRATION)
 budget_options = _with(_BUDGET)
 choice_options = _with(_CHOICE)
 judging_options = _with(_JUDGING)
+slower_option = _with((_FAIL_IF_SLOWER,))
+worse_options = _with(_FAIL_IF_WORSE)
+gate_options = _with((_FAIL_IF_SLOWER, *_FAIL_IF_WORSE))
 
 
 def read_shapes(texts: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
@@ -208,6 +297,15 @@ def read_dims(texts: tuple[str, ...]) -> dict[str, int]:
     return dims
 
 
+def read_batches(texts: tuple[str, ...]) -> tuple[int, ...]:
+    """Batch sizes from numbers separated by commas, each once; raises UsageError for anything else."""
+    parts = [part for text in texts for part in text.split(",")]
+    sizes = [read_sizes(part, f"--batch {part!r}", "--batch 1,8,32") for part in parts]
+    if any(len(each) != 1 for each in sizes):
+        raise UsageError("--batch", "a batch has one size", "write --batch 1,8,32")
+    return tuple(dict.fromkeys(size for each in sizes for size in each))
+
+
 def read_budget(
     latency: str | None, macs: float | None, params: float | None, max_drop: float | None, min_sqnr: float | None
 ) -> Budget:
@@ -238,6 +336,30 @@ def read_seconds(text: str, what: str) -> float:
     if seconds <= 0:
         raise UsageError(f"{what} {text!r}", "it is no time above 0", "write 90s, 20m or 1.5h")
     return seconds
+
+
+def read_limits(slowest: float | None, drop: float | None, params: str | None, macs: str | None) -> Limits:
+    """From the options of the gates to the record; raises UsageError for a size that is none."""
+    from convprof.records.gates import Limits
+
+    return Limits(
+        slowest, drop, *_read_size(params, "--fail-if-params-above"), *_read_size(macs, "--fail-if-macs-above")
+    )
+
+
+def _read_size(text: str | None, what: str) -> tuple[int | None, float | None]:
+    """A number, from 120000, 1.2M or 3G, or a share, from 0.5 or 50%; raises UsageError for anything else."""
+    if text is None:
+        return None, None
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?) ?([%kmgt])?", text.strip().lower(), re.ASCII)
+    value, unit = (float(found[1]), found[2]) if found else (0.0, None)
+    share = value / 100 if unit == "%" else value
+    if share > 0 and (unit == "%" or (unit is None and share <= 1)):
+        return None, share
+    count = value * _THOUSANDS.get(unit, 1)
+    if count < 1 or (unit is None and count != int(count)):
+        raise UsageError(f"{what} {text!r}", "it is a share of the original's, or a number", "write 0.5, 50% or 1.2M")
+    return int(count), None
 
 
 def read_share(text: str, what: str) -> float:

@@ -11,6 +11,7 @@ from convprof.cli import console
 from convprof.cli.options import (
     FORMATS,
     MODEL,
+    Running,
     budget_options,
     calibration_option,
     choice_options,
@@ -86,8 +87,7 @@ def command(
     skip: tuple[str, ...],
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     memory: str,
     output_format: str,
@@ -103,7 +103,6 @@ def command(
     budget = read_budget(target_latency, target_macs, target_params, max_drop, min_sqnr)
     import convprof
     from convprof.reporting import render_planning
-    from convprof.runtime import RunOptions
 
     found = convprof.plan(
         model,
@@ -123,7 +122,7 @@ def command(
         skip=skip,
         input_shapes=shapes,
         dims=sizes,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         memory=held,
         command=shlex.join(["convprof", *sys.argv[1:]]),

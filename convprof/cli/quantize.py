@@ -7,6 +7,7 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
+    Running,
     calibration_option,
     preprocess_option,
     quiet_option,
@@ -42,8 +43,7 @@ def command(
     preprocess: str | None,
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     quiet: bool,
 ) -> None:
@@ -54,7 +54,6 @@ def command(
     """
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
     import convprof
-    from convprof.runtime import RunOptions
 
     result = convprof.quantize(
         model,
@@ -63,7 +62,7 @@ def command(
         preprocess=preprocess,
         input_shapes=shapes,
         dims=sizes,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         progress=console.reporter(quiet),
     )

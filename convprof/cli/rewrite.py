@@ -10,6 +10,7 @@ from convprof.cli import console
 from convprof.cli.options import (
     FORMS,
     MODEL,
+    Running,
     calibration_option,
     fit_options,
     only_skip_options,
@@ -73,8 +74,7 @@ def command(
     skip: tuple[str, ...],
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
-    threads: int,
-    providers: tuple[str, ...],
+    options: Running,
     seed: int,
     memory: str,
     resume: bool,
@@ -86,7 +86,6 @@ def command(
     ranks = read_sizes(rank, f"--rank {rank!r}", "2") if rank is not None else ()
     import convprof
     from convprof.records.plan import EmissionOption
-    from convprof.runtime import RunOptions
 
     result = convprof.rewrite(
         model,
@@ -102,7 +101,7 @@ def command(
         init=init,
         input_shapes=shapes,
         dims=sizes,
-        options=RunOptions(threads, providers),
+        options=options(),
         seed=seed,
         memory=held,
         resume=resume,

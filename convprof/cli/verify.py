@@ -5,13 +5,26 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
-from convprof.cli.options import MODEL, output_options, preprocess_option, quiet_option, run_options
+from convprof.cli.options import (
+    MODEL,
+    Running,
+    output_options,
+    preprocess_option,
+    quiet_option,
+    read_limits,
+    run_options,
+    worse_options,
+)
 
 _EXAMPLES = """\b
 Examples:
   convprof verify model.onnx small.onnx --data inputs.npz
   convprof verify model.onnx small.onnx --data test.npz --labels y --preprocess unit
   convprof verify model.onnx small.onnx --data test.npz --labels clean --metric psnr --format json
+  convprof verify model.onnx small.onnx --data test.npz --labels y --fail-if-drop-above 1.0 --fail-if-params-above 50%
+
+\b
+Exit code 1 means: compared, and a limit is not kept, or it cannot be told; which of the two is in "gates" of the JSON.
 """
 
 
@@ -22,6 +35,7 @@ Examples:
 @click.option("--labels", metavar="NAME", help="Array of the data that holds the labels, or a .npy file.")
 @click.option("--metric", help="top1, agreement, psnr or module:function; by default what fits the labels.")
 @preprocess_option
+@worse_options
 @run_options
 @output_options
 @quiet_option
@@ -32,16 +46,18 @@ def command(
     labels: str | None,
     metric: str | None,
     preprocess: str | None,
-    threads: int,
-    providers: tuple[str, ...],
+    drop: float | None,
+    params: str | None,
+    macs: str | None,
+    options: Running,
     output_format: str,
     output: str | None,
     quiet: bool,
-) -> None:
+) -> int:
     """Run MODEL and CONVERTED on the same data and compare every output, and the metric if there are labels."""
+    limits = read_limits(None, drop, params, macs)
     import convprof
     from convprof.reporting import render_fidelity
-    from convprof.runtime import RunOptions
 
     fidelity = convprof.verify(
         model,
@@ -50,7 +66,8 @@ def command(
         labels=labels,
         metric=metric,
         preprocess=preprocess,
-        options=RunOptions(threads, providers),
+        limits=limits,
+        options=options(),
         progress=console.reporter(quiet),
     )
     console.notices(fidelity.notices, quiet)
@@ -59,3 +76,4 @@ def command(
         output,
         [model, converted],
     )
+    return 0 if console.held(fidelity.gates, quiet) else 1

@@ -42,6 +42,7 @@ Class numbers for each pixel are no pictures: store them as int64 or without a c
 
 from convprof.data.batches import Batches as Batches
 from convprof.data.opening import open_data as open_data
+from convprof.data.pixels import Pixels as Pixels
 from convprof.data.preprocess import Preprocess as Preprocess
 from convprof.data.preprocess import parse_preprocess as parse_preprocess
 from convprof.data.synthetic import SYNTHETIC as SYNTHETIC

@@ -11,6 +11,7 @@ import numpy as np
 
 from convprof.data.columns import Array, Indices
 from convprof.data.feeds import Feed
+from convprof.data.pixels import Pixels
 from convprof.errors import DataError, UsageError
 
 FINGERPRINT_SAMPLES = 8
@@ -34,6 +35,10 @@ class Batches:
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shape of one sample for each input, batch size 1 included: concrete where the model's is symbolic."""
         return {feed.name: (1, *feed.shape[1:]) for feed in self.feeds}
+
+    def pixels(self, name: str) -> Pixels | None:
+        """How the input called `name` is made of pictures; None where it is not."""
+        return next((feed.pixels for feed in self.feeds if feed.name == name), None)
 
     @cached_property
     def fingerprint(self) -> str:

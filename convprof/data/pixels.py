@@ -28,6 +28,17 @@ class Pixels:
     data_axis: int
     model_axis: int
 
+    @property
+    def ends(self) -> tuple[Array, Array]:
+        """What black and white become, (channels,) each, in the order of the result's channels."""
+        channels = self.table[list(self.sources)]
+        return channels[:, 0], channels[:, -1]
+
+    @property
+    def blue_first(self) -> bool:
+        """Whether the result's three channels are blue, green and red."""
+        return self.sources == (2, 1, 0)
+
     def shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of the result for data of shape `shape`."""
         sizes = list(shape)

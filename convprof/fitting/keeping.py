@@ -41,6 +41,9 @@ _WORDS = {
     "budget": "another budget",
     "threads": "another number of threads",
     "providers": "other providers",
+    "inter_op_threads": "another number of threads between operators",
+    "graph_optimization": "another graph optimization",
+    "session_options": "other session options",
 }
 
 

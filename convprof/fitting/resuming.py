@@ -58,4 +58,7 @@ def _key(model: Model, plan: Plan, batches: Batches, options: RunOptions, seed: 
         budget=plan.budget,
         threads=options.threads,
         providers=options.providers,
+        inter_op_threads=options.inter_op_threads,
+        graph_optimization=options.graph_optimization,
+        session_options=here.session_options,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,7 @@ from convprof.records.factors import FittedConv
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Plan
 from convprof.records.progress import Progress
+from convprof.records.run import StageScore
 from convprof.runtime import Feeds, RunOptions
 
 
@@ -62,12 +63,32 @@ class Job:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A plan carried out: its layers' numbers, the model as written, and how near its outputs are."""
+    """A plan carried out: its layers' numbers, the model as written, and how near its outputs are.
+
+    The fit took `seconds`.
+    """
 
     plan: Plan
     fitted: tuple[FittedConv, ...]
     written: Model
     fidelity: Fidelity | None
+    seconds: float
+
+
+def scores(job: Job, done: Conversion) -> tuple[StageScore, ...]:
+    """What the conversion would be from the weights alone, and what the fit to data has made of it.
+
+    Nothing where there is no data to judge on, or nothing converted.
+    """
+    if done.fidelity is None or not done.plan.layers:
+        return ()
+    if job.batches is None:
+        return (StageScore("weights only", done.fidelity, None, done.seconds),)
+    fitted = StageScore("closed form", done.fidelity, job.batches.count, done.seconds)
+    found = tried(replace(job, batches=None), done.plan)
+    if found.fidelity is None:
+        return (fitted,)
+    return (StageScore("weights only", found.fidelity, None, found.seconds), fitted)
 
 
 def tried(job: Job, plan: Plan) -> Conversion:
@@ -79,9 +100,11 @@ def tried(job: Job, plan: Plan) -> Conversion:
 def convert(job: Job, plan: Plan, path: Path, kept: KeptLayers | None = None) -> Conversion:
     """Fit the plan's layers, write the model to `path`, and compare it with the original on the data for judging."""
     prepared = rewriting.prepare(job.opened, plan)
+    start = job.timer()
     fitted = fit(prepared, plan, job.batches, job.options, job.seed, job.store(), kept, job.progress)
+    seconds = job.timer() - start
     written = rewriting.rewrite(prepared, plan, fitted, path)
     fidelity = None
     if job.judged is not None:
         fidelity = compare(job.opened, job.path, path, job.judged, job.metric, job.options, job.progress)
-    return Conversion(plan, fitted, written, fidelity)
+    return Conversion(plan, fitted, written, fidelity, seconds)

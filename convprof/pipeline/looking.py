@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from convprof import (
     analysis,
     benchmarking,
     comparing,
     costing,
     execution,
+    gates,
 )
 from convprof.data import open_data
 from convprof.execution import Sizes
 from convprof.files import read_record
 from convprof.pipeline import steps
-from convprof.pipeline.opening import ONE_THREAD, PLANNING, open_model
-from convprof.records.analysis import Analysis
+from convprof.pipeline.opening import ONE_THREAD, PICTURES, PLANNING, open_model
+from convprof.records.analysis import Analysis, TensorSpec
 from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
+from convprof.records.gates import Limits
+from convprof.records.pictures import Pictures
 from convprof.records.planning import Planning
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
@@ -56,14 +61,25 @@ def verify(
     labels: str | None = None,
     metric: str | None = None,
     preprocess: str | None = None,
+    limits: Limits = gates.NO_LIMITS,
     options: RunOptions = ONE_THREAD,
     progress: Progress = silent,
 ) -> Fidelity:
-    """Compare two models on data: every output, and with labels the metric before and after."""
+    """Compare two models on data: every output, and with labels the metric before and after.
+
+    `limits` name what is held against them, but for `slower_than`, for nothing is timed; what came of it is in `gates`.
+    """
+    gates.check(limits, timed=False)
     loaded = execution.load(Path(model))
     batches = open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
     before = execution.settle(loaded, {}, {}, batches.shapes)
-    return steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
+    fidelity = steps.compare(before, Path(model), Path(converted), batches, metric, options, progress)
+    held = gates.of_fidelity(fidelity, limits)
+    if gates.on_sizes(limits):
+        after = execution.settle(execution.load(Path(converted)), {}, {}, batches.shapes)
+        one, other = (analysis.analyze(each, max_rank=0).totals for each in (before, after))
+        held += gates.of_sizes(one, other, limits)
+    return replace(fidelity, gates=held)
 
 
 def bench(
@@ -78,8 +94,10 @@ def bench(
     processes: int = 1,
     floor: bool = True,
     slowest: float | None = None,
+    batches: Sequence[int] = (),
     options: RunOptions = ONE_THREAD,
     seed: int = 0,
+    command: str = "convprof.bench(...)",
     progress: Progress = silent,
 ) -> Benchmark:
     """Time the models interleaved, on random inputs, and compare the first with every other.
@@ -87,28 +105,41 @@ def bench(
     `duration` in seconds stands instead of `iterations`. With an `interval_width` (0.02 is 2 %), `iterations` do not
     count either: rounds are taken until every ratio is known that well, for `duration` or 60 seconds at most. All of
     that is for each of the `processes`. With `floor` the first model is timed against itself as well. `slowest` is the
-    speed-up that every model is held against; what came of it is in `gates`.
+    speed-up that every model is held against; what came of it is in `gates`. At each of the `batches` all of it is
+    measured once more, for `throughput`; a model whose batch is fixed takes part only where it is that size.
 
-    Raises UsageError for numbers that leave nothing to measure, and ModelError where a model cannot be opened or run.
+    Raises UsageError for numbers that leave nothing to measure and for batches that a model does not take, and
+    ModelError where a model cannot be opened or run.
     """
-    if slowest is not None:
-        benchmarking.check_limit(slowest, len(models))
+    limits = Limits(slower_than=slowest)
+    gates.check(limits, timed=len(models) > 1)
     opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
-    benchmark = benchmarking.measure(
-        [(Path(model.file.path), model.file.sha256) for model in opened],
-        [execution.example_feeds(model.inputs, seed) for model in opened],
-        options=options,
-        warmup=warmup,
-        iterations=iterations,
-        duration=_LONGEST if duration is None and interval_width is not None else duration,
-        interval_width=interval_width,
-        processes=processes,
-        floor=floor,
-        settle=True,
-        seed=seed,
-        progress=progress,
-    )
-    return benchmark if slowest is None else benchmarking.gated(benchmark, slowest)
+    own = [model.inputs for model in opened]
+    inputs = {batch: [execution.at_batch(model, batch) for model in opened] for batch in batches}
+
+    def measured(inputs: Sequence[Sequence[TensorSpec]]) -> Benchmark:
+        return benchmarking.measure(
+            [(Path(model.file.path), model.file.sha256) for model in opened],
+            [execution.example_feeds(specs, seed) for specs in inputs],
+            options=options,
+            warmup=warmup,
+            iterations=iterations,
+            duration=_LONGEST if duration is None and interval_width is not None else duration,
+            interval_width=interval_width,
+            processes=processes,
+            floor=floor,
+            settle=True,
+            seed=seed,
+            progress=progress,
+        )
+
+    benchmark = measured(own)
+    throughput = [
+        benchmarking.throughput(benchmark, benchmark if specs == own else measured(specs), batch, seed=seed)
+        for batch, specs in inputs.items()
+    ]
+    benchmark = replace(benchmark, throughput=tuple(throughput), command=command)
+    return replace(benchmark, gates=gates.of_times(benchmark, limits))
 
 
 def cost(
@@ -125,29 +156,50 @@ def cost(
     return costing.cost(input_shape, kernel, filters, stride=stride, padding=padding, dilation=dilation, rank=rank)
 
 
-def compare(first: str | Path, second: str | Path) -> RunComparison:
+def compare(first: str | Path, second: str | Path, *, limits: Limits = gates.NO_LIMITS) -> RunComparison:
     """What changed from one run of `optimize` to another: each is the run's folder, or a report.json.
+
+    `limits` are held against the second run's model beside the first's; what came of it is in `gates`.
 
     Raises DataError where there is no run, and where the runs are of models that share no convolution.
     """
+    gates.check(limits)
     runs = [read_record(_report_of(Path(place)), Run) for place in (first, second)]
-    return comparing.compare(runs[0], runs[1], (str(first), str(second)))
+    found = comparing.compare(runs[0], runs[1], (str(first), str(second)))
+    return replace(found, gates=gates.between(found, runs[0], runs[1], limits))
 
 
 def report(
-    run_dir: str | Path, output_format: str = "table", *, color: bool = False, width: int = 120, figure: str = "macs"
+    run_dir: str | Path,
+    output_format: str = "table",
+    *,
+    color: bool = False,
+    width: int = 120,
+    figure: str = "macs",
+    graph: str = "original",
 ) -> str:
     """The run or the plan in `run_dir` as text in one of `convprof.reporting.PAGE_FORMATS`.
 
     As "model-explorer" a run becomes node data for that program: one of `convprof.reporting.nodes.NODE_FIGURES` for
-    every conv. `color` and `width` are the terminal's. Raises DataError where there is neither run nor plan.
+    every conv of one of `GRAPHS` there. As html it shows pictures.json, where that is of the run. `color` and `width`
+    are the terminal's. Raises DataError where there is neither run nor plan.
     """
     if output_format == _NODES:
-        return render_nodes(read_record(Path(run_dir) / _REPORT, Run), figure)
+        return render_nodes(read_record(Path(run_dir) / _REPORT, Run), figure, graph)
     planned = Path(run_dir) / PLANNING
     if planned.exists() and not (Path(run_dir) / _REPORT).exists():
         return render_planning(read_record(planned, Planning), output_format, color=color, width=width)
-    return render_run(read_record(Path(run_dir) / _REPORT, Run), output_format, color=color, width=width)
+    run = read_record(Path(run_dir) / _REPORT, Run)
+    pictures = _pictures(run, Path(run_dir)) if output_format == "html" else None
+    return render_run(run, output_format, color=color, width=width, pictures=pictures)
+
+
+def _pictures(run: Run, folder: Path) -> Pictures | None:
+    """The pictures of the run's own model; what an earlier run has left there is of another."""
+    if not (folder / PICTURES).exists():
+        return None
+    found = read_record(folder / PICTURES, Pictures)
+    return found if found.converted == run.analysis_after.model.sha256 else None
 
 
 def _report_of(place: Path) -> Path:

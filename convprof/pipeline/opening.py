@@ -17,7 +17,7 @@ from convprof.graph import Model, declared_inputs
 from convprof.runtime import RunOptions
 
 ONE_THREAD = RunOptions()
-PLAN, PLANNING = "plan.json", "planning.json"
+PLAN, PLANNING, PICTURES = "plan.json", "planning.json", "pictures.json"
 # The synthetic pictures that serve by default were not asked for: a model with a value of more elements (1 GiB of
 # float32) for one input is not run for them.
 _LARGEST_VALUE = 1 << 28

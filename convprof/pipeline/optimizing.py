@@ -14,6 +14,7 @@ from convprof import (
     analysis,
     benchmarking,
     fitting,
+    gates,
     judgement,
     layering,
     notices,
@@ -26,14 +27,15 @@ from convprof.files import keep_apart, staged, write_text
 from convprof.forms import FORMS
 from convprof.holding import DEFAULT_BUDGET
 from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_record, resumed, usual, with_front
-from convprof.pipeline.job import Job
-from convprof.pipeline.opening import ONE_THREAD, PLAN, judged_on, open_to_fit
+from convprof.pipeline.job import Job, scores
+from convprof.pipeline.opening import ONE_THREAD, PICTURES, PLAN, judged_on, open_to_fit
 from convprof.pipeline.proposing import choices
 from convprof.pipeline.rivals import int8, rival
-from convprof.pipeline.steps import Watch, summaries
+from convprof.pipeline.steps import Watch, pictures, summaries
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.files import encode
+from convprof.records.gates import Limits
 from convprof.records.plan import Budget
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
@@ -53,6 +55,7 @@ def optimize(
     metric: str | None = None,
     preprocess: str | None = None,
     budget: Budget = NO_BUDGET,
+    limits: Limits = gates.NO_LIMITS,
     forms: Sequence[str] = (),
     latency_table: str | Path | None = None,
     sweep: bool = False,
@@ -73,7 +76,8 @@ def optimize(
     """Analyse, price, plan, fit, rewrite, verify, bench and report; leave the new model and its papers in `run_dir`.
 
     Without a budget the plan is the fastest whose loss the verdict allows. Prices and damages are kept in `run_dir`:
-    another budget starts from there. `memory` and `resume` are as in `rewrite`; the layers of a fit that was cut short
+    another budget starts from there. `limits` change nothing of the result: they are held against it, and what came of
+    that is in `gates`. `memory` and `resume` are as in `rewrite`; the layers of a fit that was cut short
     lie in `run_dir`.fit. `sweep` adds a row of plans from gentle to harsh, `measure` what each of them comes to.
     """
     final = Path(run_dir)
@@ -82,6 +86,7 @@ def optimize(
         watch = Watch(timer)
         opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
         judged = judged_on(opened, batches, evaluation, labels, preprocess, seed)
+        gates.check(limits, judged=judged is not None)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         convs = planning.select(before, only, skip)
         watch.stage("analyze")
@@ -103,7 +108,11 @@ def optimize(
         done = carried_out(job, decision, folder / _MODEL, kept)
         after = analysis.analyze(done.written, max_rank=0)
         fidelity = done.fidelity
-        watch.stage("fit and verify", batches, fidelity.metric.after if fidelity and fidelity.metric else None)
+        watch.stage("fit and verify", batches)
+        scored = scores(job, done)
+        watch.stage("score by weights")
+        seen = pictures(opened, done.written, judged, fidelity, options) if judged and fidelity else None
+        watch.stage("pictures")
         dense8 = int8(job, folder / _INT8)
         watch.stage("int8", batches)
         feeds = job.feeds()
@@ -138,10 +147,14 @@ def optimize(
             ),
             planning=planning_record(decision, choice, damage.measure, command),
             rival=None if other is None else msgspec.structs.replace(other, path=str(final / _INT8)),
+            scores=scored,
         )
+        run = msgspec.structs.replace(run, gates=gates.of_run(run, limits))
         write_text(folder / PLAN, encode(plan))
         write_text(folder / _REPORT, encode(run))
-        write_text(folder / _PAGE, render_run(run, "html"))
+        if seen is not None:
+            write_text(folder / PICTURES, encode(seen))
+        write_text(folder / _PAGE, render_run(run, "html", pictures=seen))
     return run
 
 

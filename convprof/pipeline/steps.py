@@ -8,6 +8,7 @@ from pathlib import Path
 from convprof import (
     execution,
     fitting,
+    picturing,
     runtime,
     verification,
 )
@@ -16,6 +17,7 @@ from convprof.graph import Model
 from convprof.holding import Store
 from convprof.records.factors import FittedConv
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.plan import Plan
 from convprof.records.progress import Progress
 from convprof.records.run import FittedLayer, Stage
@@ -69,6 +71,14 @@ def compare(
     )
 
 
+def pictures(
+    before: Model, converted: Model, batches: Batches, fidelity: Fidelity, options: RunOptions
+) -> Pictures | None:
+    """What there is to see of the samples that `fidelity` names, compared on `batches`; None without a picture."""
+    old, new = (runtime.open_session(Path(each.file.path), options) for each in (before, converted))
+    return picturing.take(old, new, before, batches, fidelity, converted.file.sha256)
+
+
 class Watch:
     """Notes how long each stage took."""
 
@@ -77,8 +87,8 @@ class Watch:
         self._last = timer()
         self.stages: tuple[Stage, ...] = ()
 
-    def stage(self, name: str, batches: Batches | None = None, score: float | None = None) -> None:
+    def stage(self, name: str, batches: Batches | None = None) -> None:
         """End the stage called `name`."""
         now = self._timer()
-        self.stages += (Stage(name, score, now - self._last, batches.count if batches else None),)
+        self.stages += (Stage(name, now - self._last, batches.count if batches else None),)
         self._last = now

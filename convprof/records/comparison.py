@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from convprof.records.fidelity import MetricChange
+from convprof.records.gates import Gate
 from convprof.records.plan import PlannedLayer
 from convprof.records.remarks import Remark
 
@@ -87,3 +88,4 @@ class RunComparison(msgspec.Struct, frozen=True):
     refusals: tuple[LayerDifference, ...]
     stages: tuple[StagePair, ...]
     notices: tuple[Remark, ...] = ()
+    gates: tuple[Gate, ...] = ()

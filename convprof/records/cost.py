@@ -1,6 +1,8 @@
-"""The arithmetic of one convolution beside its separable stand-in: the record of `convprof cost`."""
+"""The arithmetic of one convolution beside its separable stand-in: the record of `convprof cost` (convprof.cost/1)."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +21,7 @@ class LayerCost(msgspec.Struct, frozen=True):
 class Cost(msgspec.Struct, frozen=True):
     """The dense conv, the convs of the chain, and the ratios chain / dense."""
 
+    schema: Literal["convprof.cost/1"]
     dense: LayerCost
     chain: tuple[LayerCost, ...]
     macs: int

@@ -6,7 +6,24 @@ from typing import Literal
 
 import msgspec
 
+from convprof.records.gates import Gate
 from convprof.records.remarks import Remark
+
+Place = Literal["worst", "median", "best"]
+"""Where a sample stands among all, by how far its output moved."""
+
+
+class SampleFidelity(msgspec.Struct, frozen=True):
+    """One sample, counted from 0.
+
+    `rms` is the root of its output's mean squared difference, None if not finite. Where the output gives each pixel a
+    class, `changed` is the share of pixels that have another one, and the place goes by that.
+    """
+
+    place: Place
+    sample: int
+    rms: float | None
+    changed: float | None = None
 
 
 class OutputFidelity(msgspec.Struct, frozen=True):
@@ -14,7 +31,8 @@ class OutputFidelity(msgspec.Struct, frozen=True):
 
     `max_abs` is the largest absolute difference, `relative_l2` = |b - a| / |a|, `sqnr_db` = -20 log10(relative_l2)
     (None where the outputs are equal or the original is zero), `top1_agreement` the share of samples with the same
-    argmax where the output is a classifier's.
+    argmax where the output is a classifier's. `samples` are the one that moved most, the median and the one that moved
+    least, each once; none where samples are not on the output's first axis.
     """
 
     name: str
@@ -23,6 +41,7 @@ class OutputFidelity(msgspec.Struct, frozen=True):
     sqnr_db: float | None
     top1_agreement: float | None
     finite: bool
+    samples: tuple[SampleFidelity, ...] = ()
 
 
 class MetricChange(msgspec.Struct, frozen=True):
@@ -44,3 +63,4 @@ class Fidelity(msgspec.Struct, frozen=True):
     outputs: tuple[OutputFidelity, ...]
     metric: MetricChange | None = None
     notices: tuple[Remark, ...] = ()
+    gates: tuple[Gate, ...] = ()

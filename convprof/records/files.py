@@ -10,7 +10,10 @@ from convprof.errors import DataError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
+from convprof.records.cost import Cost
+from convprof.records.damage import KeptDamage
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.prices import LatencyTable
@@ -24,11 +27,14 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "plan": Plan,
     "planning": Planning,
     "latency": LatencyTable,
+    "damage": KeptDamage,
     "fidelity": Fidelity,
     "benchmark": Benchmark,
     "run": Run,
+    "pictures": Pictures,
     "comparison": RunComparison,
     "tuning": Tuning,
+    "cost": Cost,
 }
 
 

@@ -30,3 +30,6 @@ class FitKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: Budget
     threads: int
     providers: tuple[str, ...]
+    inter_op_threads: int
+    graph_optimization: str
+    session_options: dict[str, str]

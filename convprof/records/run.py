@@ -10,18 +10,31 @@ from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark, Comparison, ModelTimes
 from convprof.records.factors import Recipe
 from convprof.records.fidelity import Fidelity
+from convprof.records.gates import Gate
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.remarks import Remark
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One step: how long it took, on how many samples, and the score after it where one was measured."""
+    """One step: how long it took, and on how many samples."""
 
     name: str
-    score: float | None
     seconds: float
     samples: int | None
+
+
+class StageScore(msgspec.Struct, frozen=True):
+    """How near the model was to the original after one step of making it, as "weights only" or "closed form".
+
+    The step took `samples` inputs (None: it needed none) and `seconds`, without the comparison. `fidelity` holds the
+    metric before, that is of the original, and after.
+    """
+
+    name: str
+    fidelity: Fidelity
+    samples: int | None
+    seconds: float
 
 
 class FittedLayer(msgspec.Struct, frozen=True):
@@ -105,6 +118,8 @@ class Run(msgspec.Struct, frozen=True):
     notices: tuple[Remark, ...] = ()
     planning: Planning | None = None
     rival: Rival | None = None
+    scores: tuple[StageScore, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
     def judged(self) -> Comparison | None:
         """The comparison that the verdict speaks of, or else the first one."""

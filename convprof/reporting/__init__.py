@@ -18,6 +18,7 @@ from convprof.records.benchmark import Benchmark
 from convprof.records.comparison import RunComparison
 from convprof.records.cost import Cost
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.plan import Plan
 from convprof.records.planning import Planning
 from convprof.records.run import Run
@@ -44,20 +45,26 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 @dataclass(frozen=True)
 class _Request(Generic[R]):
-    """A record, the ways to see it, and what the terminal can show."""
+    """A record, the ways to see it, what the terminal can show, and what only a page shows beside the record."""
 
     record: R
     document: Callable[[R], Document]
     sheet: Callable[[R], Sheet]
     color: bool
     width: int
+    beside: tuple[msgspec.Struct | None, ...] = ()
 
 
-def render_run(run: Run, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
-    """The story of a run in one of PAGE_FORMATS."""
+def render_run(
+    run: Run, output_format: str, *, color: bool = False, width: int = WIDTH, pictures: Pictures | None = None
+) -> str:
+    """The story of a run in one of PAGE_FORMATS; the page shows the `pictures`, which may come from a stranger's file.
+
+    Raises DataError where they are not what convprof writes.
+    """
     from convprof.reporting.views import run as view
 
-    return _render(_Request(run, view.document, view.sheet, color, width), output_format, PAGE_FORMATS)
+    return _render(_Request(run, view.document, view.sheet, color, width, (pictures,)), output_format, PAGE_FORMATS)
 
 
 def render_analysis(analysis: Analysis, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
@@ -96,10 +103,10 @@ def render_fidelity(fidelity: Fidelity, output_format: str, *, color: bool = Fal
 
 
 def render_benchmark(benchmark: Benchmark, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
-    """How fast models are in one of FORMATS."""
+    """How fast models are in one of PAGE_FORMATS."""
     from convprof.reporting.views import benchmark as view
 
-    return _render(_Request(benchmark, view.document, view.sheet, color, width), output_format, FORMATS)
+    return _render(_Request(benchmark, view.document, view.sheet, color, width), output_format, PAGE_FORMATS)
 
 
 def render_comparison(found: RunComparison, output_format: str, *, color: bool = False, width: int = WIDTH) -> str:
@@ -149,7 +156,7 @@ def _json(request: _Request[Any]) -> str:
 def _html(request: _Request[Any]) -> str:
     from convprof.reporting import page
 
-    return page.PAGES[type(request.record)](request.record)
+    return page.PAGES[type(request.record)](request.record, *request.beside)
 
 
 FORMATS: dict[str, Callable[[_Request[Any]], str]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isfinite, nan
-from typing import Literal
+from math import isfinite
 
+from convprof.drops import Kind, kind_of, lost
 from convprof.records.damage import Measure
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Budget
@@ -37,7 +37,7 @@ class Loss:
     most that the budget allows.
     """
 
-    kind: Literal["metric", "agreement", "distance"]
+    kind: Kind
     words: str
     unit: str = ""
     factor: float = 1.0
@@ -45,7 +45,7 @@ class Loss:
 
     def of(self, fidelity: Fidelity | None) -> float | None:
         """The loss of a model; None where it is not known, or not a finite number."""
-        value = None if fidelity is None else self.factor * _raw(self.kind, fidelity)
+        value = None if fidelity is None else self.factor * lost(self.kind, fidelity)
         return value if value is not None and isfinite(value) else None
 
     def amount(self, value: float | None) -> str:
@@ -63,28 +63,15 @@ def loss_of(fidelities: Iterable[Fidelity], budget: Budget) -> Loss | None:
         return None
     if budget.min_sqnr is not None and budget.max_drop is None:
         return _distance(10 ** (-budget.min_sqnr / 20))
-    metric = known[0].metric
-    if metric is not None and metric.name != "agreement":
+    metric, kind = known[0].metric, kind_of(known[0])
+    if metric is not None and kind == "metric":
         factor, _, unit = UNITS.get(metric.name, UNITLESS)
-        return Loss("metric", f"loss of {shortened(metric.name, _LONGEST)}", unit, factor, budget.max_drop)
-    if any(output.top1_agreement is not None for output in known[0].outputs):
-        factor, _, unit = UNITS["agreement"]
+        return Loss(kind, f"loss of {shortened(metric.name, _LONGEST)}", unit, factor, budget.max_drop)
+    if kind == "agreement":
+        factor, _, unit = UNITS[kind]
         return Loss("agreement", "loss of agreement with the original", unit, factor, budget.max_drop)
     return _distance(None)
 
 
 def _distance(limit: float | None) -> Loss:
     return Loss("distance", "relative error of the worst output", limit=limit)
-
-
-def _raw(kind: Literal["metric", "agreement", "distance"], fidelity: Fidelity) -> float:
-    """The loss in the metric's own scale; not a number where it was not measured."""
-    if kind == "metric":
-        return nan if fidelity.metric is None else -fidelity.metric.difference
-    if kind == "agreement":
-        agreements = [each.top1_agreement for each in fidelity.outputs if each.top1_agreement is not None]
-        return 1 - min(agreements, default=nan)
-    distances = [each.relative_l2 for each in fidelity.outputs]
-    # An output whose error is not known spoils the worst: it may be the worst.
-    known = [each for each in distances if each is not None and isfinite(each)]
-    return max(known, default=nan) if len(known) == len(distances) else nan

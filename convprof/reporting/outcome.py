@@ -11,7 +11,7 @@ from convprof.reporting import wording
 from convprof.reporting.escaping import visible
 from convprof.reporting.losses import UNITLESS, UNITS
 
-_SPEEDS: dict[Verdict, str] = {
+SPEEDS: dict[Verdict, str] = {
     "faster": "faster",
     "slower": "slower",
     "no-measurable-difference": "no measurable difference",
@@ -50,7 +50,7 @@ def speed(run: Run) -> Figure:
         if before and after
         else "medians not recorded"
     )
-    meaning = _SPEEDS[found.verdict] if found else "no comparison recorded"
+    meaning = SPEEDS[found.verdict] if found else "no comparison recorded"
     return Figure("Speed", wording.ratio(run.verdict.speedup), meaning, (interval, medians))
 
 

@@ -1,4 +1,4 @@
-"""A run, a plan or an analysis as one self-contained page: no network, no markup out of a model file, one script.
+"""Runs, plans, analyses and benchmarks as one self-contained page each: no network, no foreign markup, one script.
 
 The script sorts tables. The page allows it by its hash and no other, so that a name that gets through still runs
 nothing; without it the tables stay as they are.
@@ -6,20 +6,22 @@ nothing; without it the tables stay as they are.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from convprof.records.analysis import Analysis
+from convprof.records.benchmark import Benchmark
 from convprof.records.fidelity import Fidelity
+from convprof.records.pictures import Pictures
 from convprof.records.planning import Planning
 from convprof.records.run import Rival, Run
-from convprof.reporting import expectation, wording
+from convprof.reporting import expectation, scores, wording
 from convprof.reporting.charts.bars import latency, macs
 from convprof.reporting.charts.drift import drift
 from convprof.reporting.charts.energy import energies
@@ -27,19 +29,24 @@ from convprof.reporting.charts.errors import errors
 from convprof.reporting.charts.front import fronts
 from convprof.reporting.charts.scatter import Scatter
 from convprof.reporting.charts.shares import shares
+from convprof.reporting.charts.stages import stages as scores_chart
 from convprof.reporting.charts.times import times
 from convprof.reporting.document import Table
-from convprof.reporting.escaping import visible
+from convprof.reporting.escaping import shortened, visible
 from convprof.reporting.front import loss, points
+from convprof.reporting.gallery import gallery
 from convprof.reporting.layers import layers
-from convprof.reporting.outcome import Figure, figures, judgement
+from convprof.reporting.outcome import Figure, figures, judgement, model_name
 from convprof.reporting.views import analysis as analysis_view
 from convprof.reporting.views import benchmark as benchmark_view
+from convprof.reporting.views import environment as environment_view
 from convprof.reporting.views import fidelity as fidelity_view
+from convprof.reporting.views import gates as gates_view
 from convprof.reporting.views import planning as planning_view
 from convprof.reporting.views import prospects as prospects_view
 from convprof.reporting.views import rival as rival_view
 from convprof.reporting.views import run as run_view
+from convprof.reporting.views import speeds as speeds_view
 
 _LABELS = {
     "Run": "The run",
@@ -48,6 +55,7 @@ _LABELS = {
     "Model": "The model",
 }
 
+_PARTS = re.compile(r"(?<=[/_])(?=[^/_])|(?<=\.)(?=.*[./])")
 _TEMPLATES = PackageLoader("convprof.reporting", "templates")
 
 
@@ -83,6 +91,7 @@ class Head:
     figures: tuple[Figure, ...]
     sections: tuple[Section, ...]
     remarks: tuple[str, ...]
+    limits: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +105,8 @@ class Rivals:
     notes: tuple[str, ...]
 
 
-def render(run: Run) -> str:
-    """The report of `run` as HTML."""
+def render(run: Run, pictures: Pictures | None = None) -> str:
+    """The report of `run` as HTML, with `pictures` of its outputs; raises DataError where they are none."""
     found = layers(run)
     planning = run.planning
     return _page(
@@ -111,9 +120,17 @@ def render(run: Run) -> str:
             verdict=run.verdict.text,
             figures=figures(run),
             sections=_sections(
-                "Speed", "Quality", "Work", "Kernels", "Layers", *(("Rivals",) if planning else ()), "Run"
+                "Speed",
+                "Quality",
+                *(("Pictures",) if pictures else ()),
+                "Work",
+                "Kernels",
+                "Layers",
+                *(("Rivals",) if planning else ()),
+                "Run",
             ),
             remarks=run_view.remarks(run),
+            limits=gates_view.table(run.gates) if run.gates else None,
         ),
         run=run,
         times=times(run.benchmark),
@@ -125,6 +142,10 @@ def render(run: Run) -> str:
         models=benchmark_view.models(run.benchmark),
         comparisons=benchmark_view.comparisons(run.benchmark),
         outputs=fidelity_view.outputs(run.fidelity) if run.fidelity else None,
+        samples=fidelity_view.samples(run.fidelity) if run.fidelity else None,
+        scores=scores.table(run.scores),
+        scored=scores_chart(run.scores),
+        gallery=gallery(pictures) if pictures else None,
         metric=fidelity_view.metric_line(run.fidelity.metric) if run.fidelity else None,
         plan_facts=(*run_view.planned(run), *run_view.fitted(run.fits)),
         layer_table=run_view.layer_table(run),
@@ -132,7 +153,7 @@ def render(run: Run) -> str:
         beside=rival_view.table(run),
         rivals=_rivals(planning, run.fidelity, run.rival) if planning else None,
         stages=run_view.stages(run.stages),
-        environment=benchmark_view.environment(run.benchmark.environment),
+        environment=environment_view.environment(run.benchmark),
         convention=wording.CONVENTION,
     )
 
@@ -193,6 +214,35 @@ def render_analysis(analysis: Analysis) -> str:
     )
 
 
+def render_benchmark(benchmark: Benchmark) -> str:
+    """The page of a benchmark as HTML."""
+    first = model_name(benchmark, 0)
+    throughput = ("Throughput",) if benchmark.throughput else ()
+    limits = ("Limits",) if benchmark.gates else ()
+    return _page(
+        "benchmark.html",
+        head=Head(
+            title=f"convprof bench: {first}",
+            brand=f"convprof {benchmark.environment.convprof}, bench",
+            model=first,
+            worth_it=False,
+            judgement="",
+            verdict=speeds_view.summary(benchmark),
+            figures=speeds_view.figures(benchmark),
+            sections=_sections("Speed", *throughput, *limits, "Run"),
+            remarks=benchmark_view.remarks(benchmark),
+        ),
+        times=times(benchmark),
+        models=benchmark_view.models(benchmark),
+        comparisons=benchmark_view.comparisons(benchmark),
+        throughput=benchmark_view.throughput(benchmark),
+        gates=gates_view.table(benchmark.gates),
+        environment=(*environment_view.environment(benchmark), *benchmark_view.rounds(benchmark)),
+        command=benchmark.command,
+        files=tuple((each.path, each.sha256) for each in benchmark.models),
+    )
+
+
 def _page(template: str, **values: object) -> str:
     environment = _environment()
     return environment.get_template(template).render(script=_script(environment), **values)
@@ -222,7 +272,7 @@ def _rivals(planning: Planning, fidelity: Fidelity | None = None, rival: Rival |
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=_TEMPLATES,
         autoescape=True,
         undefined=StrictUndefined,
@@ -230,6 +280,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["name"] = _name
+    environment.filters["shortened"] = shortened
+    return environment
+
+
+def _name(text: str) -> Markup:
+    """A name, shortened, whose lines break behind what separates its parts: not within a word or before an ending."""
+    return Markup("<wbr>").join(_PARTS.split(shortened(text)))
 
 
 def _shown(value: object) -> object:
@@ -239,4 +297,9 @@ def _shown(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-PAGES: dict[type, Callable[[Any], str]] = {Run: render, Planning: render_planning, Analysis: render_analysis}
+PAGES: dict[type, Callable[..., str]] = {
+    Run: render,
+    Planning: render_planning,
+    Analysis: render_analysis,
+    Benchmark: render_benchmark,
+}

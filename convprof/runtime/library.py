@@ -47,12 +47,23 @@ class Opens(Protocol):
         """Open a serialised model or a file."""
 
 
+class ExecutionMode(Protocol):
+    """Whether operators run one by one or beside each other."""
+
+    ORT_PARALLEL: object
+
+
 class OnnxRuntime(Protocol):
     """What is used of onnxruntime, which ships no types."""
 
     __version__: str
     SessionOptions: Callable[[], SessionOptions]
     InferenceSession: Opens
+    ExecutionMode: ExecutionMode
+    GraphOptimizationLevel: object
+
+    def get_build_info(self) -> str:
+        """Tell how this build was made."""
 
     def get_available_providers(self) -> list[str]:
         """Name the providers that this build has."""

@@ -40,6 +40,8 @@ class SessionOptions(Protocol):
 
     intra_op_num_threads: int
     inter_op_num_threads: int
+    execution_mode: object
+    graph_optimization_level: object
     log_severity_level: int
     enable_profiling: bool
     profile_file_prefix: str

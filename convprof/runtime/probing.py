@@ -12,7 +12,8 @@ from convprof.records.progress import Progress
 from convprof.runtime import probe
 from convprof.runtime.library import Inference
 from convprof.runtime.machine import environment
-from convprof.runtime.sessions import Feeds, RunOptions, open_inference, session_options
+from convprof.runtime.options import RunOptions, session_options
+from convprof.runtime.sessions import Feeds, open_inference
 
 PROBE_SCRIPT = Path(probe.__file__)
 """The program that measures, whole in one file."""

@@ -13,8 +13,9 @@ import msgspec
 from convprof.errors import UsageError
 from convprof.records.probes import KernelTimes
 from convprof.runtime.attribution import node_layers
+from convprof.runtime.options import RunOptions, session_options
 from convprof.runtime.probe import fast_mean, nodes_of
-from convprof.runtime.sessions import Feeds, RunOptions, Session, open_inference, session_options
+from convprof.runtime.sessions import Feeds, Session, open_inference
 
 
 def profile_nodes(model: Path, feeds: Feeds, options: RunOptions, runs: int) -> tuple[KernelTimes, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,16 @@ from numpy.typing import NDArray
 from convprof.errors import ModelError, UsageError
 from convprof.records.analysis import TensorSpec
 from convprof.runtime.library import Inference, Value, ort
-from convprof.runtime.probe import SessionOptions, configure, read_provider
+from convprof.runtime.options import RunOptions, session_options
+from convprof.runtime.probe import SessionOptions, read_provider
 
 Feeds = Mapping[str, NDArray[Any]]
 """Arrays by the name of the input that they go to."""
 
 
+_USUAL = RunOptions()
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "string": "object"}
 """ORT's names of element types where they differ from numpy's."""
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How models are run: `threads` within an operator (operators run one by one), `providers` by preference.
-
-    A provider is NAME, or NAME:KEY=VALUE,KEY=VALUE with options of its own, as in CUDAExecutionProvider:device_id=0.
-    """
-
-    threads: int = 1
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
 
 class Session:
@@ -57,13 +47,13 @@ class Session:
         return dict(zip(self.outputs, values, strict=True))
 
 
-def open_session(model: bytes | Path, options: RunOptions = RunOptions(), *, what: str | None = None) -> Session:
+def open_session(model: bytes | Path, options: RunOptions = _USUAL, *, what: str | None = None) -> Session:
     """Open a serialised model, or a file by its path, so that external data beside it is found.
 
     `what` names the model in errors; without it the path does.
 
-    Raises UsageError where `options` ask for a provider that is not there or for less than one thread, and
-    ModelError where onnxruntime cannot load the model, or an input or output of it is not a tensor.
+    Raises UsageError where `options` ask for what cannot be had, and ModelError where onnxruntime cannot load the
+    model, or an input or output of it is not a tensor.
     """
     name = what or (str(model) if isinstance(model, Path) else "model")
     return Session(open_inference(model, options, session_options(options), name), name)
@@ -76,15 +66,6 @@ def _spec(value: Value, what: str) -> TensorSpec:
         raise ModelError(what, f"{value.name!r} is a {value.type}, not a tensor", "cut the model off before it")
     dtype = _NUMPY_NAMES.get(tensor[1], tensor[1])
     return TensorSpec(value.name, dtype, tuple(size if isinstance(size, int) else None for size in value.shape))
-
-
-def session_options(options: RunOptions, trace: str | None = None) -> SessionOptions:
-    """ORT's options for ours, with a profile where a prefix for the name of its trace is given."""
-    if options.threads < 1:
-        raise UsageError("threads", f"{options.threads} threads cannot run anything", "ask for 1 or more")
-    made = ort().SessionOptions()
-    configure(made, options.threads, trace)
-    return made
 
 
 def open_inference(model: bytes | Path, options: RunOptions, session_options: SessionOptions, what: str) -> Inference:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, inf, isfinite, sqrt
+from math import exp, hypot, inf, isfinite, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -15,6 +15,9 @@ from convprof.stats.samples import Array, Sample
 
 NEGLIGIBLE = 0.02
 """A ratio of times this close to 1 is no difference that anyone would act on."""
+
+ROUNDS_FOR_A_VERDICT = 6
+"""Below it no order statistics enclose the median with 95 %: 2 / 2^5 is more than 0.05."""
 
 Interval = tuple[float, float]
 
@@ -84,6 +87,28 @@ def paired_difference(before: Sample, after: Sample, seed: int, level: float = 0
     if np.isin(np.concatenate([before.values, after.values]), (0, 1)).all():
         return mean, _changed_answers(differences, level)
     return mean, interval(differences, _mean, seed=seed, level=level, block=1)
+
+
+def share_interval(hits: int, count: int, level: float = 0.95) -> Interval:
+    """Clopper and Pearson's interval for the share that `hits` of `count` independent samples stand for.
+
+    It holds the share at least as often as it says, and has a width where there were no hits too.
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, count - hits + 1, tail)) if hits else 0.0
+    return low, float(betaincinv(hits + 1, count - hits, 1 - tail)) if hits < count else 1.0
+
+
+def difference_interval(one: tuple[float, Interval], other: tuple[float, Interval]) -> tuple[float, Interval]:
+    """Find other - one and its interval, from two values with an interval each, which need not be symmetric.
+
+    Each end is as far from the difference as the two ends that lead there, added as independent errors (Zou and Donner
+    2008, Stat. Med. 27, 1693). Errors that the two have in common make it wider than it has to be.
+    """
+    (a, (low_a, high_a)), (b, (low_b, high_b)) = one, other
+    return b - a, (b - a - hypot(b - low_b, high_a - a), b - a + hypot(high_b - b, a - low_a))
 
 
 def _changed_answers(differences: Sample, level: float) -> Interval:

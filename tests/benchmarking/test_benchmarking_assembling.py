@@ -3,14 +3,17 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from convprof.benchmarking import compare, gated
+from convprof import gates
+from convprof.benchmarking import compare, throughput
 from convprof.benchmarking.assembling import processes, taken, times, with_comparisons
-from convprof.benchmarking.gates import check_limit
 from convprof.benchmarking.rounds import Series
-from convprof.errors import UsageError
 from convprof.records.benchmark import Benchmark, Environment
 from convprof.records.files import decode, encode
+from convprof.records.gates import Gate, Limits
+from convprof.records.remarks import Remark
 
 NOWHERE = Environment("cpu", 1, 1, (), "1", "linux", "3", "2", "0")
 
@@ -83,6 +86,11 @@ def test_a_difference_within_the_floor_of_one_process_is_none() -> None:
     assert several.comparisons[0].verdict == "faster"
 
 
+def held(found: Benchmark, limit: float) -> Gate:
+    """What comes of a limit for the first comparison."""
+    return gates.of_times(found, Limits(slower_than=limit))[0]
+
+
 @pytest.mark.parametrize(
     ("factor", "limit", "outcome"),
     [
@@ -94,27 +102,53 @@ def test_a_difference_within_the_floor_of_one_process_is_none() -> None:
     ],
 )
 def test_a_limit_is_held_against_the_interval(factor: float, limit: float, outcome: str) -> None:
-    gate = gated(benchmark((scaled(1), scaled(factor, seed=1))), limit).gates[0]
+    gate = held(benchmark((scaled(1), scaled(factor, seed=1))), limit)
     assert (gate.name, gate.candidate, gate.limit, gate.outcome) == ("fail-if-slower-than", 1, limit, outcome)
     assert gate.value == pytest.approx(1 / factor, abs=0.02)
 
 
 def test_what_cannot_be_told_guards_nothing() -> None:
     few = benchmark((series(1, 1, 1), series(2, 2, 2)))
-    assert gated(few, 1.0).gates[0].outcome == "inconclusive"
+    assert held(few, 1.0).outcome == "inconclusive"
     wide = benchmark((series(*[1.0, 1.4] * 20), series(*[1.3, 1.0] * 20)))
-    assert gated(wide, 1.0).gates[0].outcome == "inconclusive"
+    assert held(wide, 1.0).outcome == "inconclusive"
     drowned = benchmark((scaled(1), scaled(1.04, seed=1), scaled(1.1, seed=2)), twinned=True)
     assert drowned.comparisons[0].interval[1] < 0.98
-    assert gated(drowned, 1.0).gates[0].outcome == "inconclusive"
-
-
-@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_limit_is_a_speedup(limit: float) -> None:
-    with pytest.raises(UsageError, match="above 0"):
-        check_limit(limit, 2)
+    assert held(drowned, 1.0).outcome == "inconclusive"
 
 
 def test_a_record_without_processes_is_of_one() -> None:
     found = benchmark((scaled(1), scaled(0.5, seed=1)))
     assert compare(msgspec.structs.replace(found, processes=()), 0, 1) == found.comparisons[0]
+
+
+@pytest.mark.parametrize("processes_", [1, 3])
+def test_throughput_is_samples_a_second_with_an_interval(processes_: int) -> None:
+    runs = [(scaled(20, seed=number), scaled(10, seed=number + 9)) for number in range(processes_)]
+    found = benchmark(*runs)
+    at = throughput(found, found, 8)
+    assert at.batch == 8
+    assert [each.times for each in at.models] == list(found.models)
+    assert [each.per_second for each in at.models] == pytest.approx([400, 800], rel=0.01)
+    for each in at.models:
+        low, high = each.interval
+        assert low < each.per_second < high < 1.05 * low
+    assert at.comparisons == found.comparisons
+    assert at.comparisons[0].speedup == pytest.approx(2, rel=0.01)
+
+
+def test_throughput_repeats_no_caution() -> None:
+    known, own = Remark("other-load", "a"), Remark("noisy", "b")
+    around = msgspec.structs.replace(benchmark((scaled(1),)), cautions=(known,))
+    found = msgspec.structs.replace(around, cautions=(known, own))
+    assert throughput(around, found, 1).cautions == (own,)
+
+
+@given(st.floats(0.01, 1000), st.integers(1, 512))
+@settings(max_examples=30, deadline=None)
+def test_throughput_scales_with_the_batch_and_against_the_time(factor: float, batch: int) -> None:
+    one, other = (benchmark((scaled(each),)) for each in (1.0, factor))
+    here, there = (throughput(each, each, size).models[0] for each, size in ((one, 1), (other, batch)))
+    scale = batch / factor
+    assert there.per_second == pytest.approx(scale * here.per_second)
+    assert there.interval == pytest.approx([scale * end for end in here.interval])

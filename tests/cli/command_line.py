@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from convprof import cli
+from convprof.records.files import schema
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_models"
@@ -63,6 +66,14 @@ def refused(result: Result) -> str:
     assert lines[0].isprintable()
     assert result.out == ""
     return lines[0].removeprefix("convprof: error: ")
+
+
+def valid(text: str) -> str:
+    """The name of the format that `text` says it is in, by whose published schema it is valid."""
+    value = json.loads(text)
+    name = str(value["schema"]).removeprefix("convprof.").partition("/")[0]
+    Draft202012Validator(schema(name)).validate(value)
+    return name
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from command_line import (
     separable_model,
     small_model,
     store,
+    valid,
 )
 
 from convprof import __version__
@@ -176,6 +177,24 @@ def test_schema(capsys: Capture, name: str) -> None:
     assert "$defs" in json.loads(shown.out)
 
 
+def test_every_json_is_valid_by_its_schema(run_dir: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Those of `plan` are looked at beside its other tests."""
+    model, inputs = small_model(tmp_path), data(tmp_path)
+    limits = ["--fail-if-drop-above", "1", "--fail-if-params-above", "1.2M", "--fail-if-macs-above", "50%"]
+    written = {path.name: valid(path.read_text()) for path in run_dir.glob("*.json")}
+    assert written == {"report.json": "run", "plan.json": "plan", "damage.json": "damage"}
+    commands: dict[str, list[str | Path]] = {
+        "analysis": ["analyze", model],
+        "fidelity": ["verify", model, model, "--data", inputs, *limits],
+        "benchmark": ["bench", model, model, "--iterations", "3", "--fail-if-slower-than", "1"],
+        "comparison": ["compare", run_dir, run_dir, *limits],
+        "run": ["report", run_dir],
+        "cost": ["cost", "--input", "12x12x3", "--kernel", "5", "--filters", "256"],
+    }
+    found = {name: valid(convprof(capsys, *command, "--format", "json").out) for name, command in commands.items()}
+    assert found == {name: name for name in commands}
+
+
 @pytest.mark.parametrize(
     ("form", "rank", "emission"),
     [
@@ -317,7 +336,7 @@ def test_a_model_verified_against_itself(tmp_path: Path, capsys: Capture, form: 
         assert json.loads(shown.out)["outputs"][0]["max_abs"] == 0
 
 
-@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])
 def test_a_model_timed_against_itself(tmp_path: Path, capsys: Capture, form: str) -> None:
     model = small_model(tmp_path)
     shown = convprof(capsys, "bench", model, model, "--iterations", "6", "--warmup", "1", "--format", form)
@@ -339,6 +358,61 @@ def test_bench_for_a_duration(tmp_path: Path, capsys: Capture) -> None:
     shown = convprof(capsys, "bench", small_model(tmp_path), *arguments)
     assert shown.code == 0
     assert len(json.loads(shown.out)["models"][0]["samples_ms"]) > 1
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown", "html"])
+def test_throughput_at_batch_sizes(tmp_path: Path, capsys: Capture, form: str) -> None:
+    model = small_model(tmp_path)
+    arguments = ["--batch", "1,4", "--batch", "2,4", "--iterations", "6", "--warmup", "0", "--format", form]
+    shown = convprof(capsys, "bench", model, model, *arguments)
+    assert shown.code == 0, shown.err
+    if form == "json":
+        benchmark = json.loads(shown.out)
+        found = benchmark["throughput"]
+        assert [each["batch"] for each in found] == [1, 4, 2]
+        # The models' own batch is 1 here: that was measured already.
+        assert found[0]["models"][0]["times"] == benchmark["models"][0]
+        assert found[1]["models"][0]["times"] != benchmark["models"][0]
+        assert all(low <= m["per_second"] <= high for t in found for m in t["models"] for low, high in [m["interval"]])
+    elif form == "csv":
+        assert shown.out.count("model.onnx") == 8
+    else:
+        assert "Throughput" in shown.out
+
+
+def test_a_fixed_batch_is_measured_at_its_own_size(tmp_path: Path, capsys: Capture) -> None:
+    fixed = store(tmp_path / "fixed.onnx", "g (float[4, 3] x, float[3] k) => (float[4, 3] y) { y = Add(x, k) }")
+    options = ["--iterations", "3", "--format", "json"]
+    shown = convprof(capsys, "bench", fixed, "--batch", "4", *options)
+    assert [each["batch"] for each in json.loads(shown.out)["throughput"]] == [4]
+    said = refused(convprof(capsys, "bench", fixed, "--batch", "4,8", *options))
+    assert said.startswith("batch 8: ")
+    assert "fixed.onnx takes 4 only" in said
+
+
+def test_an_input_of_a_fixed_size_stays_beside_one_whose_batch_is_free(tmp_path: Path, capsys: Capture) -> None:
+    both = store(tmp_path / "both.onnx", "g (float[N, 3] x, float[3] k) => (float[N, 3] y) { y = Add(x, k) }")
+    shown = convprof(capsys, "bench", both, "--batch", "4", "--iterations", "3", "--format", "json")
+    assert shown.code == 0, shown.err
+    scalar = store(tmp_path / "scalar.onnx", "g (float x) => (float y) { y = Exp(x) }")
+    assert "inputs without a batch" in refused(convprof(capsys, "bench", scalar, "--batch", "2"))
+
+
+def test_bench_says_how_models_were_run(tmp_path: Path, capsys: Capture) -> None:
+    asked = ["--threads", "2", "--inter-op-threads", "2", "--graph-optimization", "basic"]
+    entry = "session.intra_op.allow_spinning=0"
+    arguments = [*asked, "--session-option", entry, "--iterations", "6", "--format"]
+    shown = convprof(capsys, "bench", small_model(tmp_path), *arguments, "json")
+    assert shown.code == 0, shown.err
+    found = json.loads(shown.out)
+    where = found["environment"]
+    assert (where["threads"], where["inter_op_threads"], where["graph_optimization"]) == (2, 2, "basic")
+    assert where["session_options"] == {"session.intra_op.allow_spinning": "0"}
+    assert found["machine"]["logical_cores"] >= 1
+    told = " ".join(process("bench", "model.onnx", *arguments, "table", cwd=tmp_path).out.split())
+    assert "2 threads within operators, 2 between them" in told
+    assert "graph optimization basic" in told
+    assert f"Reproduce: convprof bench model.onnx {' '.join(asked)}" in told
 
 
 def test_bench_until_the_ratio_is_known(tmp_path: Path, capsys: Capture) -> None:

@@ -1,11 +1,12 @@
-"""Sizes of memory as people write them."""
+"""Options as people write them."""
 
 from __future__ import annotations
 
 import pytest
 
-from convprof.cli.options import read_bytes
+from convprof.cli.options import GRAPH_OPTIMIZATIONS, read_batches, read_bytes
 from convprof.errors import UsageError
+from convprof.runtime import options
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,14 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(UsageError, match="512MiB"):
         read_bytes(text, "--memory")
+
+
+@pytest.mark.parametrize(
+    ("texts", "sizes"), [((), ()), (("8",), (8,)), (("1, 8,32",), (1, 8, 32)), (("8,1", "8", "2"), (8, 1, 2))]
+)
+def test_batches_keep_their_order_and_stand_once(texts: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+    assert read_batches(texts) == sizes
+
+
+def test_levels_are_those_of_the_runtime() -> None:
+    assert tuple(options.GRAPH_OPTIMIZATIONS) == GRAPH_OPTIMIZATIONS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import SAMPLES, Result, convprof, process, refused
+from command_line import SAMPLES, Result, convprof, process, refused, valid
 
 Capture = pytest.CaptureFixture[str]
 MODEL = SAMPLES / "digits_vgg.onnx"
@@ -56,6 +56,12 @@ def test_a_plan_leaves_what_it_rests_on(planned: Path) -> None:
     assert planning["plan"]["measured"]["rounds"] > 0
     assert planning["front"][0]["plan"] == _read(planned / "plan-1.json")
     assert "<html" in (planned / "plan.html").read_text()
+
+
+def test_every_paper_of_a_plan_is_valid_by_its_schema(planned: Path) -> None:
+    found = {path.name: valid(path.read_text()) for path in planned.glob("*.json")}
+    kinds = {"plan.json": "plan", "planning.json": "planning", "latency.json": "latency", "damage.json": "damage"}
+    assert {name: found[name] for name in kinds} == kinds
 
 
 def test_another_budget_asks_for_nothing_anew(planned: Path, inputs: Path, capsys: Capture) -> None:

@@ -137,6 +137,7 @@ def test_names_go_through_every_file_unchanged_and_harmless(
         "report.html",
         "damage.json",
         "int8.onnx",
+        "pictures.json",  # eight channels of the size of the input are taken for classes
     }
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
     assert [layer["name"] for layer in plan["layers"]] == [f"{NAMES[key]}Conv"]

@@ -90,6 +90,22 @@ def test_the_table_says_what_it_is_of(prices: LatencyTable) -> None:
     assert prices.environment.threads == 1
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        RunOptions(threads=2),
+        RunOptions(inter_op_threads=2),
+        RunOptions(graph_optimization="basic"),
+        RunOptions(session_options=("session.intra_op.allow_spinning=0",)),
+    ],
+)
+def test_prices_fit_only_what_runs_in_the_same_way(prices: LatencyTable, other: RunOptions) -> None:
+    model, analysis = opened()
+    arguments = (prices, model, analysis.eligible(), ["channel"])
+    assert pricing.fits(*arguments, RunOptions())
+    assert not pricing.fits(*arguments, other)
+
+
 def test_a_plan_is_predicted_from_the_prices_of_its_layers(prices: LatencyTable) -> None:
     whole = dense_ms(prices)
     assert predicted_ms(prices, []) == whole > 0

@@ -78,7 +78,7 @@ def test_public_names() -> None:
         *("analyze", "bench", "compare", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite"),
         "verify",
     ]
-    assert sorted(convprof.__all__) == sorted(["Budget", "ConvprofError", "__version__", *verbs])
+    assert sorted(convprof.__all__) == sorted(["Budget", "ConvprofError", "Limits", "__version__", *verbs])
     for name in convprof.__all__:
         assert getattr(convprof, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'magic'"):

@@ -9,13 +9,14 @@ import msgspec
 
 from convprof.macs import conv_macs, conv_parameters
 from convprof.records.analysis import Analysis, ConvReport, FormOption, ModelFile, TensorSpec, Totals, Uncounted
-from convprof.records.benchmark import Benchmark, Comparison, Environment, ModelTimes
+from convprof.records.benchmark import BatchTimes, Benchmark, Comparison, Environment, ModelTimes, Throughput
 from convprof.records.convs import ConvSpec
 from convprof.records.factors import Recipe
-from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
+from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity, SampleFidelity
+from convprof.records.machine import Machine
 from convprof.records.plan import Budget, KeptLayer, Plan, PlannedLayer, Prediction
 from convprof.records.remarks import Remark
-from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage
+from convprof.records.run import FittedLayer, LayerChange, Run, RunVerdict, Stage, StageScore
 
 REFUSED_STEM = Remark("too-few-channels", "3 input channels: a separable stem would cost more than it saves")
 REFUSED_POINTWISE = Remark("pointwise", "a 1x1 kernel has no spatial part to separate")
@@ -46,6 +47,7 @@ ROWS = (
     Row("/layer4/layer4.0/conv2/Conv", 512, 512, 3, 1, 7),
     Row("/layer4/layer4.0/conv3/Conv", 512, 512, 3, 1, 7),
 )
+SAMPLES = (SampleFidelity("worst", 1733, 1.21), SampleFidelity("median", 12, 0.31), SampleFidelity("best", 3001, 0.02))
 PLANNED = {1: 2, 2: 2, 4: 2, 6: 3, 7: 2, 8: 1, 9: 3, 10: 2, 11: 1}
 
 
@@ -190,18 +192,38 @@ def times(path: str, median: float, spread: float, seed: int) -> ModelTimes:
     )
 
 
+def throughput(batch: int, models: tuple[ModelTimes, ...], comparisons: tuple[Comparison, ...]) -> Throughput:
+    """As if a batch took as long as its samples one by one."""
+    return Throughput(
+        batch=batch,
+        models=tuple(
+            BatchTimes(
+                msgspec.structs.replace(each, median_ms=batch * each.median_ms),
+                1000 / each.median_ms,
+                (980 / each.median_ms, 1020 / each.median_ms),
+                0.95,
+            )
+            for each in models
+        ),
+        comparisons=comparisons,
+        cautions=(Remark("noisy", "the middle half of the times spans 14% of the median"),),
+    )
+
+
 def benchmark() -> Benchmark:
+    models = (
+        times("models/resnet12_imagenette.onnx", 18.42, 0.35, 1),
+        times("resnet12_imagenette.separable.onnx", 8.71, 0.22, 2),
+        times("resnet12_imagenette.int8.onnx", 10.9, 0.3, 3),
+    )
+    comparisons = (
+        Comparison(0, 1, 2.114, (2.071, 2.158), 0.95, "faster"),
+        Comparison(0, 2, 1.69, (1.651, 1.732), 0.95, "faster"),
+    )
     return Benchmark(
         schema="convprof.benchmark/1",
-        models=(
-            times("models/resnet12_imagenette.onnx", 18.42, 0.35, 1),
-            times("resnet12_imagenette.separable.onnx", 8.71, 0.22, 2),
-            times("resnet12_imagenette.int8.onnx", 10.9, 0.3, 3),
-        ),
-        comparisons=(
-            Comparison(0, 1, 2.114, (2.071, 2.158), 0.95, "faster"),
-            Comparison(0, 2, 1.69, (1.651, 1.732), 0.95, "faster"),
-        ),
+        models=models,
+        comparisons=comparisons,
         environment=Environment(
             "Intel Xeon Platinum 8481C @ 2.70GHz",
             2,
@@ -212,7 +234,27 @@ def benchmark() -> Benchmark:
             "3.11.9",
             "2.2.1",
             "0.1.0",
+            session_options={"session.intra_op.allow_spinning": "0"},
         ),
+        machine=Machine(
+            physical_cores=1,
+            logical_cores=2,
+            core_quota=1.5,
+            instruction_sets=("avx2", "avx512_vnni"),
+            memory=1 << 34,
+            memory_limit=1 << 33,
+            governor="performance",
+            turbo=False,
+            container="podman",
+            hypervisor="KVM",
+            load_average=(0.31, 0.2, 0.1),
+            variables={"OMP_NUM_THREADS": "1"},
+            onnxruntime_build="Release",
+            available_providers=("CPUExecutionProvider",),
+            onnx="1.19.0",
+        ),
+        throughput=tuple(throughput(batch, models, comparisons) for batch in (8, 32)),
+        command="convprof bench models/resnet12_imagenette.onnx resnet12_imagenette.separable.onnx --batch 8,32",
         cautions=(
             Remark("noisy-machine", "the model against itself differed by 1.8 %: smaller differences mean nothing"),
         ),
@@ -224,11 +266,16 @@ def fidelity() -> Fidelity:
         schema="convprof.fidelity/1",
         samples=3925,
         outputs=(
-            OutputFidelity("logits", 2.318, 0.0941, 20.53, 0.9712, True),
+            OutputFidelity("logits", 2.318, 0.0941, 20.53, 0.9712, True, SAMPLES),
             OutputFidelity("features", 0.5, 0.031, 30.2, None, True),
         ),
         metric=MetricChange("top-1 accuracy", 0.8672, 0.8611, -0.0061, (-0.0102, -0.0021), 0.95),
     )
+
+
+def scored(after: float, interval: tuple[float, float]) -> Fidelity:
+    change = MetricChange("top-1 accuracy", 0.8672, after, after - 0.8672, interval, 0.95)
+    return msgspec.structs.replace(fidelity(), metric=change)
 
 
 def plan(before: Analysis) -> Plan:
@@ -276,14 +323,14 @@ def run() -> Run:
         fidelity=fidelity(),
         benchmark=benchmark(),
         stages=(
-            Stage("analysis", None, 0.8, None),
-            Stage("pricing", None, 64.0, None),
-            Stage("sensitivity", None, 41.2, 256),
-            Stage("planning", None, 0.4, None),
-            Stage("fitting", 0.8574, 133.0, 1024),
-            Stage("tuning", 0.8611, 812.0, 9469),
-            Stage("verification", 0.8611, 48.0, 3925),
-            Stage("benchmarking", None, 38.0, None),
+            Stage("analysis", 0.8, None),
+            Stage("pricing", 64.0, None),
+            Stage("sensitivity", 41.2, 256),
+            Stage("planning", 0.4, None),
+            Stage("fitting", 133.0, 1024),
+            Stage("tuning", 812.0, 9469),
+            Stage("verification", 48.0, 3925),
+            Stage("benchmarking", 38.0, None),
         ),
         verdict=RunVerdict(
             True,
@@ -294,6 +341,10 @@ def run() -> Run:
             -0.62,
         ),
         notices=(Remark("calibration-small", "1,024 calibration inputs: more would make the fit steadier"),),
+        scores=(
+            StageScore("weights only", scored(0.1124, (-0.7712, -0.7381)), None, 0.4),
+            StageScore("closed form", fidelity(), 1024, 133.0),
+        ),
     )
 
 
@@ -353,8 +404,12 @@ def bare_run() -> Run:
             ),
             comparisons=(),
             cautions=(),
+            machine=None,
+            throughput=(),
+            command="",
         ),
         stages=(),
         verdict=replace(full.verdict, metric_change=None, worth_it=False, text="not worth it: nothing was measured"),
         notices=(),
+        scores=(),
     )

@@ -7,6 +7,7 @@ import msgspec
 
 from convprof.records.analysis import Analysis, ModelFile, TensorSpec, Uncounted
 from convprof.records.fidelity import OutputFidelity
+from convprof.records.machine import Machine
 from convprof.records.plan import KeptLayer
 from convprof.records.remarks import Remark
 from convprof.records.run import Run
@@ -71,7 +72,20 @@ def run() -> Run:
                 replace(each, path=name) for each, name in zip(full.benchmark.models, NAMES[3:], strict=False)
             ),
             environment=replace(full.benchmark.environment, cpu=NAMES[1], os=NAMES[5]),
+            machine=Machine(variables={"LD_PRELOAD": "".join(NAMES)}, hypervisor=NAMES[0], container=NAMES[3]),
+            throughput=tuple(
+                replace(
+                    found,
+                    models=tuple(
+                        replace(each, times=replace(each.times, path=name))
+                        for each, name in zip(found.models, NAMES, strict=False)
+                    ),
+                )
+                for found in full.benchmark.throughput
+            ),
+            command=" ".join(NAMES),
         ),
         verdict=replace(full.verdict, text=" ".join(NAMES)),
+        scores=tuple(replace(each, name=name) for each, name in zip(full.scores, NAMES, strict=False)),
         notices=tuple(Remark(name, name) for name in NAMES),
     )

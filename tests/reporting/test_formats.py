@@ -16,8 +16,9 @@ import pytest
 from convprof.errors import UsageError
 from convprof.records import files
 from convprof.records.analysis import Analysis
-from convprof.records.benchmark import Benchmark, Comparison, Gate, ProcessRounds
+from convprof.records.benchmark import Benchmark, Comparison, ProcessRounds
 from convprof.records.fidelity import Fidelity
+from convprof.records.gates import Gate
 from convprof.records.plan import Plan
 from convprof.records.run import Run
 from convprof.reporting import (
@@ -27,7 +28,9 @@ from convprof.reporting import (
     render_fidelity,
     render_plan,
     render_run,
+    wording,
 )
+from convprof.reporting.candidates import candidates
 
 Maker = Callable[[], Run]
 RUNS: tuple[Maker, ...] = (example_run.run, example_run.bare_run, example_run.refitted_run, hostile.run)
@@ -111,7 +114,7 @@ def test_markdown_holds_no_markup_from_names() -> None:
 def test_markdown_of_a_run_leads_with_the_verdict() -> None:
     text = render_run(example_run.run(), "markdown")
     assert text.index("> Worth it") < text.index("| median latency") < text.index("<details>")
-    assert text.count("<details>") == text.count("</details>") == 4
+    assert text.count("<details>") == text.count("</details>") == 5
 
 
 def test_terminal_colours_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +134,8 @@ def test_terminal_keeps_to_eighty_columns() -> None:
 def test_analysis_table_says_what_an_engineer_asks() -> None:
     text = render_analysis(example_run.analysis(), "table", width=140)
     assert "MACs are multiply-accumulates of one inference at the input shapes stated" in text
+    assert "What to convert first" in text
+    assert candidates(example_run.analysis())[0].name in text.split("What to convert first")[1].splitlines()[3]
     for words in ("64x64x3x3", "r2 25% 39 (27)", "too-few-channels", "GlobalAveragePool", "batch-assumed"):
         assert words in text
 
@@ -168,7 +173,9 @@ def test_what_is_refitted_is_said_in_words() -> None:
 def test_benchmark_plan_and_fidelity_csv() -> None:
     run = example_run.run()
     times = pandas.read_csv(StringIO(render_benchmark(run.benchmark, "csv")))
-    assert times["speedup"].tolist()[1:] == [2.114, 1.69]
+    assert times["speedup"].dropna().tolist() == [2.114, 1.69] * 3
+    assert times["batch"].fillna(0).tolist() == [0] * 3 + [8] * 3 + [32] * 3
+    assert times["per_second"].isna().tolist() == [True] * 3 + [False] * 6
     assert {"p90_ms", "p95_ms"} <= set(times.columns)
     plan = pandas.read_csv(StringIO(render_plan(run.plan, "csv")))
     assert len(plan) == len(run.plan.layers) + len(run.plan.kept)
@@ -197,9 +204,40 @@ def test_a_benchmark_tells_of_its_floor_its_limits_and_its_processes(output_form
         processes=(ProcessRounds(100, 5), ProcessRounds(140, 10)),
         twin=bare.models[0],
         floor=Comparison(0, 0, 1.0, (0.99, 1.01), 0.95, "no-measurable-difference"),
-        gates=(Gate("fail-if-slower-than", 1, 1.5, 2.114, (2.071, 2.158), "passed"),),
+        gates=(Gate("fail-if-slower-than", 1, 1.5, "times", 2.114, (2.071, 2.158), "passed", "2.114 times"),),
     )
     text = render_benchmark(told, output_format)
     for expected in ("noise floor", "fail-if-slower-than 1.5", "240 rounds in 2 processes, 15 before", "113 MiB"):
         assert expected in text
         assert expected == "113 MiB" or expected not in render_benchmark(bare, output_format)
+
+
+@pytest.mark.parametrize("output_format", ["table", "markdown", "html"])
+def test_a_benchmark_tells_of_throughput_machine_and_options(output_format: str) -> None:
+    told = example_run.benchmark()
+    text = render_benchmark(told, output_format, width=200)
+    for expected in (
+        "Throughput",
+        wording.significant(told.throughput[0].models[1].per_second, 4),
+        "at batch 8, the middle half",
+        "session.intra_op.allow_spinning=0",
+        "1 physical, 2 logical cores, 2 usable, the time of 1.5 at most",
+        "governor performance, turbo off",
+        "--batch 8,32",
+        "0.31, 0.20, 0.10 over 1, 5 and 15 minutes",
+    ):
+        assert expected in text.replace("\\_", "_")
+    bare = msgspec.structs.replace(told, throughput=(), machine=None, command="")
+    text = render_benchmark(bare, output_format, width=200)
+    for absent in ("Throughput", "governor", "Memory", "Load before", "Reproduce", "How to reproduce"):
+        assert absent not in text
+
+
+def test_a_benchmark_says_in_a_sentence_what_it_came_to() -> None:
+    told = example_run.benchmark()
+    best = "resnet12_imagenette.separable.onnx: faster, 2.11\N{MULTIPLICATION SIGN}"
+    assert f"The fastest of 2 beside models/resnet12_imagenette.onnx: {best}" in render_benchmark(told, "html")
+    pair = msgspec.structs.replace(told, comparisons=told.comparisons[:1])
+    assert f"<p>{best}" in render_benchmark(pair, "html")
+    alone = msgspec.structs.replace(told, models=told.models[:1], comparisons=())
+    assert "1 model measured, and compared with no other." in render_benchmark(alone, "html")

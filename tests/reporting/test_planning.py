@@ -162,7 +162,7 @@ def test_a_run_tells_how_its_plan_was_found() -> None:
     table, markdown, page = (render_run(run, each) for each in ("table", "markdown", "html"))
     assert "Plan found: by a search of 4 rounds, 2 of them good enough; measured 54.4 %" in table.replace("\n", " ")
     assert "Check of the prices" not in table
-    assert markdown.count("<details>") == 4 + 3
+    assert markdown.count("<details>") == 5 + 3
     for words in ("The plan and its rivals</h2>", "What plans lose, as measured</h3>", "Check of the prices"):
         assert words in page
     assert '<a href="#rivals">' in page

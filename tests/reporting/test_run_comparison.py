@@ -46,7 +46,7 @@ def other_run() -> Run:
     )
 
 
-def moved(run: Run, **changes: str | int) -> Run:
+def moved(run: Run, **changes: str | int | dict[str, str]) -> Run:
     """The run, measured elsewhere."""
     environment = replace(run.benchmark.environment, **changes)
     return replace(run, benchmark=replace(run.benchmark, environment=environment))
@@ -175,3 +175,12 @@ def test_the_verb_takes_folders_and_files(tmp_path: Path) -> None:
     assert (len(found.layers), len(found.refusals)) == (2, 1)
     with pytest.raises(DataError):
         convprof.compare(tmp_path / "a", tmp_path)
+
+
+def test_runs_with_other_session_options_do_not_compare_in_time() -> None:
+    without = moved(example_run.run(), session_options={})
+    found = compare(without, example_run.run(), PATHS)
+    assert not found.times_comparable
+    assert [(each.name, each.first, each.second) for each in found.environment] == [
+        ("session_options", "none", "session.intra_op.allow_spinning=0")
+    ]

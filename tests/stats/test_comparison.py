@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from convprof.records.benchmark import Verdict
-from convprof.stats.comparison import paired_difference, paired_ratio, ratio_of_processes, verdict
+from convprof.stats.comparison import (
+    difference_interval,
+    paired_difference,
+    paired_ratio,
+    ratio_of_processes,
+    share_interval,
+    verdict,
+)
 from convprof.stats.samples import Array, Sample
 
 Times = st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=30)
@@ -190,3 +198,29 @@ def test_the_interval_of_changed_answers_holds_the_truth() -> None:
 def test_refuses_a_difference_of_what_is_not_paired() -> None:
     with pytest.raises(ValueError, match="2 and 1 values are no pairs"):
         paired_difference(Sample([1, 2]), Sample([1]), seed=0)
+
+
+@given(st.integers(1, 500), st.data())
+def test_the_interval_of_a_share_is_the_exact_one(count: int, data: st.DataObject) -> None:
+    hits = data.draw(st.integers(0, count))
+    exact = binomtest(hits, count).proportion_ci(0.95, method="exact")
+    assert share_interval(hits, count) == pytest.approx((exact.low, exact.high))
+
+
+def test_a_difference_is_as_uncertain_as_both() -> None:
+    value, (low, high) = difference_interval((1.0, (0.7, 1.3)), (3.0, (2.6, 3.4)))
+    assert (value, low, high) == pytest.approx((2.0, 1.5, 2.5))
+    lopsided = difference_interval((1.0, (1.0, 1.5)), (3.0, (3.0, 3.0)))
+    assert lopsided == (2.0, (1.5, 2.0))
+
+
+def test_the_interval_of_a_difference_covers_as_often_as_it_says() -> None:
+    covered = 0
+    generator = np.random.default_rng(0)
+    for _ in range(2_000):
+        one, other = generator.normal(1, 0.2), generator.normal(3, 0.1)
+        _, (low, high) = difference_interval(
+            (one, (one - 1.96 * 0.2, one + 1.96 * 0.2)), (other, (other - 1.96 * 0.1, other + 1.96 * 0.1))
+        )
+        covered += low <= 2 <= high
+    assert covered / 2_000 == pytest.approx(0.95, abs=0.015)

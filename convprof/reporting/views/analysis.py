@@ -7,23 +7,32 @@ from statistics import median
 from convprof.records.analysis import Analysis, ConvReport, FormOption
 from convprof.reporting import wording
 from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
-from convprof.reporting.escaping import visible
+from convprof.reporting.escaping import shortened, visible
+from convprof.reporting.views.prospects import READING, eligible_share, energy, first
 
 _RANKS_SHOWN = 4
 
 
 def document(analysis: Analysis) -> Document:
-    """Cost first, then what could replace what, then what was left alone and why."""
+    """Cost, what to convert first, what could replace what, and what was left alone and why."""
     return Document(
         title=f"Analysis of {visible(analysis.model.path)}",
         facts=facts(analysis),
         tables=filled(
-            (costs(analysis), _replacements(analysis), forms(analysis), _refusals(analysis), uncounted(analysis))
+            (
+                costs(analysis),
+                first(analysis),
+                _replacements(analysis),
+                forms(analysis),
+                _refusals(analysis),
+                uncounted(analysis),
+            )
         ),
         notes=(
             wording.CONVENTION,
             "Energy is the share of a kernel's squared norm that a rank keeps; in brackets what random kernels of that "
             "shape would keep. Every form at every rank: the json and csv formats.",
+            f"What to convert first: {READING[0].lower()}{READING[1:]}",
             *remarks(analysis),
         ),
     )
@@ -86,16 +95,10 @@ def remarks(analysis: Analysis) -> tuple[str, ...]:
     return tuple(f"{remark.code}: {remark.text}" for remark in analysis.notices)
 
 
-def eligible_share(analysis: Analysis) -> str:
-    """The share of the MACs that some form can replace."""
-    totals = analysis.totals
-    return wording.percent(totals.eligible_macs / totals.macs) if totals.macs else wording.UNKNOWN
-
-
 def facts(analysis: Analysis) -> tuple[Fact, ...]:
     """Inputs and totals."""
     totals = analysis.totals
-    inputs = ", ".join(f"{each.name} {each.dtype} {wording.shape(each.shape)}" for each in analysis.inputs)
+    inputs = ", ".join(f"{shortened(each.name)} {each.dtype} {wording.shape(each.shape)}" for each in analysis.inputs)
     formula = (Fact("MACs as a formula", totals.macs_formula),) if totals.macs_formula else ()
     return (
         Fact("Inputs", inputs or "none"),
@@ -163,18 +166,11 @@ def _option(conv: ConvReport, options: list[FormOption], at: int) -> str:
     if at >= len(options):
         return ""
     option = options[at]
-    return f"r{wording.rank(option.rank)} {_macs_share(conv, option)} {_energy(option)}"
+    return f"r{wording.rank(option.rank)} {_macs_share(conv, option)} {energy(option)}"
 
 
 def _macs_share(conv: ConvReport, option: FormOption) -> str:
     return f"{wording.fixed(100 * option.macs / conv.macs, 0)}%" if conv.macs else wording.UNKNOWN
-
-
-def _energy(option: FormOption) -> str:
-    if option.energy is None:
-        return wording.UNKNOWN
-    kept = wording.fixed(100 * option.energy, 0)
-    return kept if option.energy_random is None else f"{kept} ({wording.fixed(100 * option.energy_random, 0)})"
 
 
 def forms(analysis: Analysis) -> Table:

@@ -1,11 +1,15 @@
-"""A benchmark as tables, and as one row a model."""
+"""A benchmark as tables, and as one row a model and batch size."""
 
 from __future__ import annotations
 
-from convprof.records.benchmark import Benchmark, Comparison, Environment, ModelTimes
+from collections.abc import Sequence
+
+from convprof.records.benchmark import Benchmark, Comparison, ModelTimes, Throughput
 from convprof.reporting import wording
 from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.outcome import model_name
+from convprof.reporting.views import gates as gates_view
+from convprof.reporting.views.environment import environment
 
 _DECIMALS = 3
 """Of speed-ups side by side: a noise floor of 0.4 % has to be told from none."""
@@ -15,19 +19,34 @@ def document(benchmark: Benchmark) -> Document:
     """Where it ran, how long each model took, how they compare, and whether that is within the limits."""
     return Document(
         title="Benchmark",
-        facts=(*environment(benchmark.environment), *_rounds(benchmark)),
-        tables=filled((models(benchmark), comparisons(benchmark), gates(benchmark))),
-        notes=tuple(f"{remark.code}: {remark.text}" for remark in benchmark.cautions),
+        facts=(*environment(benchmark), *rounds(benchmark), *_command(benchmark)),
+        tables=filled(
+            (models(benchmark), comparisons(benchmark), throughput(benchmark), gates_view.table(benchmark.gates))
+        ),
+        notes=remarks(benchmark),
+    )
+
+
+def remarks(benchmark: Benchmark) -> tuple[str, ...]:
+    """All cautions; those of a batch size alone say so."""
+    return (
+        *(f"{remark.code}: {remark.text}" for remark in benchmark.cautions),
+        *(
+            f"{remark.code}: at batch {each.batch}, {remark.text}"
+            for each in benchmark.throughput
+            for remark in each.cautions
+        ),
     )
 
 
 def sheet(benchmark: Benchmark) -> Sheet:
-    """One row a model, with the comparison in which it is the candidate."""
+    """One row a model, with the comparison in which it is the candidate; then the same at each batch size."""
     percentiles = _percentiles(benchmark)
     return Sheet(
         (
             "path",
             "sha256",
+            "batch",
             "samples",
             "median_ms",
             "iqr_ms",
@@ -41,39 +60,49 @@ def sheet(benchmark: Benchmark) -> Sheet:
             "high",
             "level",
             "verdict",
+            "per_second",
+            "per_second_low",
+            "per_second_high",
         ),
-        tuple(
-            (
-                each.path,
-                each.sha256,
-                len(each.samples_ms),
-                each.median_ms,
-                each.iqr_ms,
-                *(each.percentiles_ms.get(percentile) for percentile in percentiles),
-                each.load_ms,
-                each.first_ms,
-                each.peak_memory,
-                *_compared(benchmark, at),
-            )
-            for at, each in enumerate(benchmark.models)
+        (
+            *(
+                (*_row(each, None, percentiles), *_compared(benchmark.comparisons, at), None, None, None)
+                for at, each in enumerate(benchmark.models)
+            ),
+            *(
+                (
+                    *_row(each.times, found.batch, percentiles),
+                    *_compared(found.comparisons, at),
+                    each.per_second,
+                    *each.interval,
+                )
+                for found in benchmark.throughput
+                for at, each in enumerate(found.models)
+            ),
         ),
     )
 
 
-def environment(where: Environment) -> tuple[Fact, ...]:
-    """Where the times were taken."""
+def _row(each: ModelTimes, batch: int | None, percentiles: list[str]) -> tuple[Cell, ...]:
     return (
-        Fact("CPU", where.cpu),
-        Fact(
-            "Cores, threads", f"{wording.counted(where.cores, 'core')}, {wording.counted(where.threads, 'thread')} used"
-        ),
-        Fact("Runtime", f"ONNX Runtime {where.onnxruntime}, {', '.join(where.providers) or 'no provider named'}"),
-        Fact("System", where.os),
-        Fact("Python", f"{where.python}, numpy {where.numpy}, convprof {where.convprof}"),
+        each.path,
+        each.sha256,
+        batch,
+        len(each.samples_ms),
+        each.median_ms,
+        each.iqr_ms,
+        *(each.percentiles_ms.get(percentile) for percentile in percentiles),
+        each.load_ms,
+        each.first_ms,
+        each.peak_memory,
     )
 
 
-def _rounds(benchmark: Benchmark) -> tuple[Fact, ...]:
+def _command(benchmark: Benchmark) -> tuple[Fact, ...]:
+    return (Fact("Reproduce", benchmark.command, verbatim=True),) if benchmark.command else ()
+
+
+def rounds(benchmark: Benchmark) -> tuple[Fact, ...]:
     """How the times were taken, where the record says so."""
     if not benchmark.processes:
         return ()
@@ -81,30 +110,6 @@ def _rounds(benchmark: Benchmark) -> tuple[Fact, ...]:
     rounds = wording.counted(sum(each.rounds for each in benchmark.processes), "round")
     where = "one process" if len(benchmark.processes) == 1 else f"{len(benchmark.processes)} processes"
     return (Fact("Measured", f"{rounds} in {where}, {wording.count(left_out)} before them left out"),)
-
-
-def gates(benchmark: Benchmark) -> Table:
-    """One row a limit and a model."""
-    return Table(
-        "Limits",
-        (
-            Column("model", "name"),
-            Column("limit", "text"),
-            Column("speed-up"),
-            Column("interval"),
-            Column("outcome", "text"),
-        ),
-        tuple(
-            (
-                model_name(benchmark, each.candidate),
-                f"{each.name} {each.limit:g}",
-                wording.ratio(each.value, _DECIMALS),
-                " to ".join(wording.ratio(end, _DECIMALS) for end in each.interval),
-                each.outcome,
-            )
-            for each in benchmark.gates
-        ),
-    )
 
 
 def models(benchmark: Benchmark) -> Table:
@@ -145,6 +150,43 @@ def comparisons(benchmark: Benchmark) -> Table:
     )
 
 
+def throughput(benchmark: Benchmark) -> Table:
+    """One row a batch size and model, each beside the first model at that size; above 1 is more samples a second."""
+    return Table(
+        "Throughput by batch size",
+        (
+            Column("batch"),
+            Column("model", "name"),
+            Column("median"),
+            Column("samples a second"),
+            Column("interval"),
+            Column("against the first"),
+            Column("interval"),
+            Column("verdict", "text"),
+        ),
+        tuple(
+            (
+                wording.count(found.batch),
+                each.times.path,
+                wording.milliseconds(each.times.median_ms),
+                wording.significant(each.per_second, 4),
+                " to ".join(wording.significant(end, 4) for end in each.interval),
+                *_against_first(found, at),
+            )
+            for found in benchmark.throughput
+            for at, each in enumerate(found.models)
+        ),
+    )
+
+
+def _against_first(found: Throughput, at: int) -> tuple[str, str, str]:
+    for each in found.comparisons:
+        if each.candidate == at:
+            ends = " to ".join(wording.ratio(end, _DECIMALS) for end in each.interval)
+            return wording.ratio(each.speedup, _DECIMALS), ends, each.verdict
+    return wording.UNKNOWN, wording.UNKNOWN, ""
+
+
 def _comparison(benchmark: Benchmark, each: Comparison, said: str) -> tuple[str, ...]:
     return (
         model_name(benchmark, each.candidate),
@@ -158,7 +200,8 @@ def _comparison(benchmark: Benchmark, each: Comparison, said: str) -> tuple[str,
 
 def _percentiles(benchmark: Benchmark) -> list[str]:
     """The percentiles that some model has, in rising order where they are numbers."""
-    found = {percentile for each in benchmark.models for percentile in each.percentiles_ms}
+    times = (*benchmark.models, *(each.times for found in benchmark.throughput for each in found.models))
+    found = {percentile for each in times for percentile in each.percentiles_ms}
     return sorted(found, key=lambda percentile: (len(percentile.partition(".")[0]), percentile))
 
 
@@ -179,8 +222,8 @@ def _model(each: ModelTimes, percentiles: list[str], with_memory: bool) -> tuple
     )
 
 
-def _compared(benchmark: Benchmark, at: int) -> tuple[Cell, ...]:
-    for each in benchmark.comparisons:
+def _compared(comparisons: Sequence[Comparison], at: int) -> tuple[Cell, ...]:
+    for each in comparisons:
         if each.candidate == at:
             return (each.baseline, each.speedup, *each.interval, each.level, each.verdict)
     return (None,) * 6

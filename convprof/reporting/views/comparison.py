@@ -8,6 +8,7 @@ from convprof.reporting import wording
 from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled, folded
 from convprof.reporting.escaping import visible
 from convprof.reporting.outcome import metric_words
+from convprof.reporting.views import gates as gates_view
 
 _SPEEDUPS: dict[Speedups, str] = {
     "first-higher": "The first run's speed-up is higher",
@@ -22,7 +23,16 @@ def document(found: RunComparison) -> Document:
         title=f"{visible(found.first.path)} {wording.ARROW} {visible(found.second.path)}",
         lead=_lead(found),
         facts=_commands(found),
-        tables=filled((_environment(found), _figures(found), _layers(found), _refusals(found), folded(_stages(found)))),
+        tables=filled(
+            (
+                gates_view.table(found.gates),
+                _environment(found),
+                _figures(found),
+                _layers(found),
+                _refusals(found),
+                folded(_stages(found)),
+            )
+        ),
         notes=(
             wording.CONVENTION,
             *(() if found.layers else ("The plans are the same.",)),

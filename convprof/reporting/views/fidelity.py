@@ -6,6 +6,7 @@ from convprof.records.fidelity import Fidelity, MetricChange, OutputFidelity
 from convprof.reporting import wording
 from convprof.reporting.document import Cell, Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.outcome import metric_words
+from convprof.reporting.views import gates as gates_view
 
 
 def document(fidelity: Fidelity) -> Document:
@@ -13,7 +14,7 @@ def document(fidelity: Fidelity) -> Document:
     return Document(
         title="Fidelity: converted against original",
         facts=(Fact("Inputs compared", wording.count(fidelity.samples)), Fact("Metric", metric_line(fidelity.metric))),
-        tables=filled((outputs(fidelity),)),
+        tables=filled((gates_view.table(fidelity.gates), outputs(fidelity), samples(fidelity))),
         notes=tuple(f"{remark.code}: {remark.text}" for remark in fidelity.notices),
     )
 
@@ -56,6 +57,31 @@ def outputs(fidelity: Fidelity) -> Table:
             Column("finite", "text"),
         ),
         tuple(_output(each) for each in fidelity.outputs),
+    )
+
+
+def samples(fidelity: Fidelity) -> Table:
+    """The samples whose outputs moved most, least and just between, counted from 0."""
+    return Table(
+        "Samples that moved most, least and just between",
+        (
+            Column("output", "name"),
+            Column("place", "text"),
+            Column("sample"),
+            Column("rms difference"),
+            Column("class changed"),
+        ),
+        tuple(
+            (
+                output.name,
+                each.place,
+                wording.count(each.sample),
+                wording.significant(each.rms),
+                wording.percent(each.changed, 2),
+            )
+            for output in fidelity.outputs
+            for each in output.samples
+        ),
     )
 
 

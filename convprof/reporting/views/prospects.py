@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from convprof.records.analysis import Analysis
+from convprof.records.analysis import Analysis, FormOption
 from convprof.reporting import wording
 from convprof.reporting.candidates import Candidate, candidates
 from convprof.reporting.document import Column, Table
 from convprof.reporting.escaping import shortened
 from convprof.reporting.outcome import Figure
-from convprof.reporting.views.analysis import eligible_share
 
 _FIRST = 12
 _LONGEST = 60
 
 READING = (
-    "A guess from the weights alone: the largest saving, times how much of what random kernels would lose at that rank "
-    "the trained kernel keeps. It has seen neither data nor a clock: convprof plan measures both."
+    "A guess from the weights alone: by the largest saving, as a share of all MACs, times how much of what random "
+    "kernels would lose at that rank the trained kernel keeps (beyond). It has seen neither data nor a clock: convprof "
+    "plan measures both."
 )
 
 
@@ -28,6 +28,12 @@ def summary(analysis: Analysis) -> str:
     found = f"{totals.eligible_convs} of {wording.counted(totals.convs, 'convolution')} can be replaced{share}."
     best = next(iter(candidates(analysis)), None)
     return found if best is None else f"{found} Begin with {shortened(best.name)}."
+
+
+def eligible_share(analysis: Analysis) -> str:
+    """The share of the MACs that some form can replace."""
+    totals = analysis.totals
+    return wording.percent(totals.eligible_macs / totals.macs) if totals.macs else wording.UNKNOWN
 
 
 def figures(analysis: Analysis) -> tuple[Figure, ...]:
@@ -64,13 +70,12 @@ def first(analysis: Analysis) -> Table:
         "What to convert first",
         (
             Column("name", "name"),
-            Column("share of MACs"),
             Column("form", "text"),
             Column("rank"),
-            Column("saves, of all MACs"),
-            Column("energy kept"),
-            Column("random kernels"),
-            Column("kept beyond random"),
+            Column("share"),
+            Column("saves"),
+            Column("energy"),
+            Column("beyond"),
         ),
         tuple(_first(each) for each in candidates(analysis)[:_FIRST]),
     )
@@ -79,11 +84,20 @@ def first(analysis: Analysis) -> Table:
 def _first(each: Candidate) -> tuple[str, ...]:
     return (
         each.name,
-        wording.percent(each.share),
         each.option.form,
         wording.rank(each.option.rank),
+        wording.percent(each.share),
         wording.percent(each.saved),
-        wording.percent(each.option.energy, 0),
-        wording.percent(each.option.energy_random, 0),
+        energy(each.option),
         wording.percent(each.beyond, 0),
     )
+
+
+def energy(option: FormOption) -> str:
+    """The kernel energy that an option keeps, in percent, and in brackets what random kernels would keep."""
+    if option.energy is None:
+        return wording.UNKNOWN
+    kept = wording.fixed(100 * option.energy, 0)
+    if option.energy_random is None:
+        return kept
+    return wording.amount(f"{kept} ({wording.fixed(100 * option.energy_random, 0)})", option.energy)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from convprof.records.factors import Recipe
 from convprof.records.run import FittedLayer, Run, Stage
-from convprof.reporting import wording
+from convprof.reporting import scores, wording
 from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled, folded
 from convprof.reporting.escaping import visible
 from convprof.reporting.expectation import origin
@@ -14,6 +14,7 @@ from convprof.reporting.layers import Layer, layers
 from convprof.reporting.outcome import figures, judgement, metric_words
 from convprof.reporting.views import benchmark as benchmark_view
 from convprof.reporting.views import fidelity as fidelity_view
+from convprof.reporting.views import gates as gates_view
 from convprof.reporting.views import plan as plan_view
 from convprof.reporting.views import planning as planning_view
 from convprof.reporting.views import rival as rival_view
@@ -21,13 +22,15 @@ from convprof.reporting.views import rival as rival_view
 
 def document(run: Run) -> Document:
     """The verdict, before and after, and the rest folded away."""
-    fidelity = (fidelity_view.outputs(run.fidelity),) if run.fidelity else ()
+    fidelity = (fidelity_view.outputs(run.fidelity), fidelity_view.samples(run.fidelity)) if run.fidelity else ()
     return Document(
         title=f"convprof: {visible(run.analysis.model.path)}",
         lead=f"{judgement(run)}. {run.verdict.text}",
         tables=filled(
             (
+                gates_view.table(run.gates),
                 _before_after(run),
+                scores.table(run.scores),
                 rival_view.table(run),
                 folded(layer_table(run)),
                 *(folded(table) for table in fidelity),
@@ -130,11 +133,8 @@ def stages(taken: tuple[Stage, ...]) -> Table:
     """Where the time of the run went."""
     return Table(
         "Stages",
-        (Column("stage", "text"), Column("time"), Column("samples"), Column("score after it")),
-        tuple(
-            (each.name, wording.seconds(each.seconds), wording.count(each.samples), wording.significant(each.score, 4))
-            for each in taken
-        ),
+        (Column("stage", "text"), Column("time"), Column("samples")),
+        tuple((each.name, wording.seconds(each.seconds), wording.count(each.samples)) for each in taken),
     )
 
 
