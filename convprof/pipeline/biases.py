@@ -18,11 +18,11 @@ from convprof.errors import DataError, ModelError
 from convprof.execution import Values, picked
 from convprof.graph import Model, serialized, shift_biases
 from convprof.holding import DEFAULT_BUDGET, Store
+from convprof.pipeline.recipes import BIAS
 from convprof.records.progress import Progress
 from convprof.records.tuning import TunedStage
 from convprof.runtime import RunOptions, open_session
 
-METHOD = "bias"
 _SAMPLES = 512
 _HOLD_OUT_EVERY = 8
 
@@ -60,7 +60,7 @@ def correct_biases(
         raise ModelError(student.file.path, why, "check the data and --preprocess")
     better = after < before
     stage = TunedStage(
-        method=METHOD,
+        method=BIAS,
         samples=_count(feeds),
         held_out=_count(unseen),
         steps=len(shifts),

@@ -13,11 +13,10 @@ import msgspec
 
 from convprof._version import __version__
 from convprof.data import Batches, open_data
-from convprof.errors import UsageError
 from convprof.execution import load, settle
 from convprof.files import keep_apart, staged
 from convprof.graph import save_program
-from convprof.pipeline.biases import METHOD as BIAS
+from convprof.pipeline import recipes
 from convprof.pipeline.biases import correct_biases
 from convprof.records.files import encode
 from convprof.records.progress import Progress, silent
@@ -26,6 +25,7 @@ from convprof.runtime import RunOptions, environment
 
 if TYPE_CHECKING:
     from convprof.torch import Module
+    from convprof.tuning import Kept
 
 RECORD, STATE = ".tuning.json", ".tune"
 _DEFAULTS = Settings()
@@ -55,7 +55,8 @@ def tune(
     keep_apart(target, [source, *([] if teacher is None else [Path(teacher)])])
     loaded = load(source)
     batches = open_data(calibration, loaded.inputs, preprocess=preprocess, labels=labels)
-    methods = _trained_by(settings.recipe, teacher)
+    recipe = recipes.usual(batches.count) if settings.recipe is None else settings.recipe
+    methods = recipes.trained(recipe, teacher)
     record = Tuning(
         schema="convprof.tuning/1",
         convprof=__version__,
@@ -66,14 +67,14 @@ def tune(
         path=str(target),
         data=calibration,
         labels=labels,
-        settings=settings,
+        settings=msgspec.structs.replace(settings, recipe=recipe),
         mirrored=False,
         mirror_agreement=None,
         times=(),
         stages=(),
     )
     corrected = None
-    if BIAS in settings.recipe and teacher is not None:
+    if recipes.BIAS in recipe and teacher is not None:
         corrected, stage = correct_biases(
             settle(loaded, {}, {}, batches.shapes),
             settle(load(Path(teacher)), {}, {}, batches.shapes),
@@ -91,15 +92,14 @@ def tune(
 
     module = modules.load(source) if corrected is None else modules.from_model(corrected)
     original = None if teacher is None else modules.load(teacher)
-    key = {**_key(module, original, batches), **_told(settings)}
     wanted = msgspec.structs.replace(settings, recipe=methods)
-    with tuning.Kept(target.with_name(f"{target.name}{STATE}"), key, resume) as kept:
+    with keep(target.with_name(f"{target.name}{STATE}"), module, original, batches, wanted, resume) as kept:
         tuned = tuning.tune(module, original, batches, wanted, kept, timer=time.perf_counter, progress=progress)
         record = msgspec.structs.replace(
             record,
             torch=tuned.torch,
             device=tuned.device,
-            settings=msgspec.structs.replace(tuned.settings, recipe=settings.recipe),
+            settings=msgspec.structs.replace(tuned.settings, recipe=recipe),
             mirrored=tuned.changes.mirrored,
             mirror_agreement=tuned.changes.agreement,
             times=tuned.times,
@@ -109,18 +109,6 @@ def tune(
         return _left(record, partial(modules.save, module))
 
 
-def _trained_by(recipe: tuple[str, ...], teacher: str | Path | None) -> tuple[str, ...]:
-    """The methods of a recipe behind `bias`; raises UsageError where that is not the first, or has no teacher."""
-    if BIAS not in recipe:
-        return recipe
-    if BIAS in recipe[1:]:
-        why = "what trains behind it finds better biases than means do, and what trains before it has found them"
-        raise UsageError(f"--recipe {','.join(recipe)}", why, "name bias first, or leave it out")
-    if teacher is None:
-        raise UsageError(f"--recipe {BIAS}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")
-    return recipe[1:]
-
-
 def _left(record: Tuning, save: Callable[[Path], None]) -> Tuning:
     """The record, written beside the model."""
     target = Path(record.path)
@@ -128,6 +116,15 @@ def _left(record: Tuning, save: Callable[[Path], None]) -> Tuning:
         save(folder / target.name)
         (folder / f"{target.stem}{RECORD}").write_text(encode(record), encoding="utf-8")
     return record
+
+
+def keep(
+    path: Path, student: Module, teacher: Module | None, batches: Batches, settings: Settings, resume: bool
+) -> Kept:
+    """The place where it is kept how far a training run has come; errors as of `convprof.tuning.Kept`."""
+    from convprof.tuning import Kept
+
+    return Kept(path, {**_key(student, teacher, batches), **_told(settings)}, resume)
 
 
 def _key(student: Module, teacher: Module | None, batches: Batches) -> dict[str, str]:

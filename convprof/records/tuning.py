@@ -15,12 +15,13 @@ Precision = Literal["float32", "bfloat16"]
 class Settings(msgspec.Struct, frozen=True):
     """What a user may say of a training run. These defaults are the only ones.
 
-    A method named twice runs twice. `augment` of None is chosen from the graph and the data. The run takes `seconds`,
-    or instead of them `epochs` passes over the data for every method. `loss` of None is chosen from the graph and the
-    labels; `threads` of None are torch's.
+    A method named twice runs twice; a `recipe` of None is chosen by how many inputs there are, `augment` of None from
+    the graph and the data. The run takes `seconds`, or instead of them `epochs` passes over the data for every method,
+    for `reconstruct` for every block. `loss` of None is chosen from the graph and the labels; `threads` of None are
+    torch's.
     """
 
-    recipe: tuple[str, ...] = ("distill",)
+    recipe: tuple[str, ...] | None = None
     train: Literal["factors", "all"] = "all"
     augment: tuple[str, ...] | None = None
     seconds: float = 1200.0

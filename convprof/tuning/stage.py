@@ -48,8 +48,11 @@ def tune(
     *,
     timer: Callable[[], float],
     progress: Progress,
+    after: Callable[[tuple[TunedStage, ...]], None] | None = None,
 ) -> Tuned:
-    """Train the student by the methods of the recipe, one after another, and leave it on the CPU.
+    """Train the student by the methods of the recipe, which must name them, and leave it on the CPU.
+
+    `after` is told of every method when it has been run, by its stages; the student then has the weights it left.
 
     Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
     student and teacher do not go together or cannot be trained.
@@ -69,7 +72,7 @@ def tune(
         augmentation = Augmentation(changes.names, wanted.seed, turned)
         running = Running(student, device)
         course = Course(samples, running, augmentation, changes.pictures, kept, timer, progress)
-        _Run(course, teacher, chosen, changes.mirrored).go(methods)
+        _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
         running.restore()
     student.cpu()
     stages = kept.standing.stages
@@ -87,7 +90,7 @@ class _Run:
         self._seconds = 0.0
         self._done: Iterator[TunedStage] = iter(())
 
-    def go(self, methods: Sequence[Method]) -> None:
+    def go(self, methods: Sequence[Method], after: Callable[[tuple[TunedStage, ...]], None] | None) -> None:
         """Run the methods that are not finished yet; what one leaves of its time is for those behind it."""
         standing, student = self._course.kept.standing, self._course.running.student
         self._restore()
@@ -97,7 +100,7 @@ class _Run:
             self._seconds = max(0.0, self._chosen.seconds - spent) / (len(methods) - standing.methods)
             self._done = iter(standing.stages[finished:])
             train = partial(self._train, method.name)
-            method.run(
+            stages = method.run(
                 Work(
                     student=student,
                     teacher=self._teacher,
@@ -113,6 +116,8 @@ class _Run:
             if standing.methods < len(methods):
                 standing.times = ()  # what is fast for one method need not be for another
             self._course.kept.write({"student": student.state_dict()})
+            if after is not None:
+                after(stages)
 
     def _train(self, method: str, objective: Objective, share: float, most: int | None) -> TunedStage:
         kept, running = self._course.kept, self._course.running
@@ -172,11 +177,12 @@ def _threads(wanted: int | None) -> Iterator[int]:
 
 
 def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list[Method]:
-    unknown = [name for name in wanted.recipe if name not in METHODS]
-    if unknown or not wanted.recipe:
+    recipe = wanted.recipe or ()
+    unknown = [name for name in recipe if name not in METHODS]
+    if unknown or not recipe:
         named = f"no method is called {unknown[0]!r}" if unknown else "it names no method"
         raise UsageError("--recipe", named, f"known are bias, {', '.join(METHODS)}; several with commas")
-    methods = [METHODS[name] for name in wanted.recipe]
+    methods = [METHODS[name] for name in recipe]
     for method in methods:
         if method.needs_teacher and teacher is None:
             raise UsageError(f"--recipe {method.name}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")

@@ -66,7 +66,8 @@ class Problem:
     def tune(self, output: str = "out.onnx", **options: Any) -> Any:
         """Train with settings by name, and what else `convprof.tune` takes."""
         names = set(Settings.__struct_fields__) & set(options)
-        settings = Settings(**{"batch": 32, "learning_rate": 0.01, "threads": 1, **{n: options.pop(n) for n in names}})
+        usual = {"recipe": ("distill",), "batch": 32, "learning_rate": 0.01, "threads": 1}
+        settings = Settings(**{**usual, **{name: options.pop(name) for name in names}})
         return convprof.tune(
             self.student,
             self.folder / output,

@@ -18,7 +18,7 @@ from convprof.records.files import decode
 from convprof.records.tuning import Settings, Tuning
 from convprof.runtime import open_session
 
-QUICK = Settings(batch=32, learning_rate=0.01, threads=1, epochs=4)
+QUICK = Settings(recipe=("distill",), batch=32, learning_rate=0.01, threads=1, epochs=4)
 
 
 @pytest.fixture
