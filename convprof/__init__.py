@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convprof.pipeline import verify as verify
     from convprof.records.gates import Limits as Limits
     from convprof.records.plan import Budget as Budget
+    from convprof.records.tuning import Settings as Settings
 
 _VERBS = (
     "analyze",
@@ -43,7 +44,7 @@ _VERBS = (
     "verify",
 )
 
-__all__ = ["Budget", "ConvprofError", "Limits", "__version__", *_VERBS]
+__all__ = ["Budget", "ConvprofError", "Limits", "Settings", "__version__", *_VERBS]
 
 
 def __getattr__(name: str) -> object:
@@ -64,6 +65,10 @@ def __getattr__(name: str) -> object:
         from convprof.records.gates import Limits
 
         return Limits
+    if name == "Settings":
+        from convprof.records.tuning import Settings
+
+        return Settings
     if name == "torch":
         return import_module("convprof.torch")
     raise AttributeError(f"module 'convprof' has no attribute {name!r}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from convprof.errors import DataError
 
 CHUNK = 1 << 24
 """Bytes unpacked at a time."""
+LARGE = 1 << 30
+"""Bytes from which an array that lies in its archive as it is, which is how numpy.savez writes it, is mapped into
+memory. That compares no checksum."""
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_LOCAL_MARK = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,9 @@ class NpzColumn:
             with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.name}.npy") as stream:
                 if _read_header(stream) != self.header:
                     raise ValueError("it changed while it was in use")
+                info = archive.getinfo(f"{self.name}.npy")
+                if info.compress_type == zipfile.ZIP_STORED and info.file_size >= LARGE:
+                    return _mapped(self.path, info, self.header)
                 return _read_rows(stream, self.header, self.wanted)
         # Damaged archives and headers raise nearly anything: zlib.error, EOFError, struct.error, MemoryError ...
         except Exception as error:
@@ -120,6 +129,20 @@ def _read_rows(stream: IO[bytes], header: Header, wanted: int) -> Array:
         stream.read(1)  # at the end of the member zipfile compares its checksum
     flat = np.frombuffer(buffer, header.dtype)
     return flat.reshape(shape, order="F" if header.fortran_order else "C")
+
+
+def _mapped(path: Path, info: zipfile.ZipInfo, header: Header) -> Array:
+    """The array of a member that is stored as it is, where it lies in the file."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        mark, name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+        if mark != _LOCAL_MARK:
+            raise ValueError("its place in the archive is not what the archive says")
+        file.seek(name + extra, 1)
+        if _read_header(file) != header:
+            raise ValueError("it changed while it was in use")
+        order: Literal["F", "C"] = "F" if header.fortran_order else "C"
+        return np.memmap(file, header.dtype, "r", file.tell(), header.shape, order)
 
 
 def _wanted(header: Header, limit: int | None) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from convprof.data import open_data
+from convprof.data import arrays, open_data
 from convprof.errors import DataError, UsageError
 from convprof.records.analysis import TensorSpec
 
@@ -291,3 +291,29 @@ def test_float64_beyond_float32_is_refused(tmp_path: Path) -> None:
     data = open_data(save(tmp_path / "d.npz", v=np.full((2, 3), 1e300)), (VECTOR,))
     with pytest.raises(DataError, match=r"sample 0 .* beyond float32"):
         data.first(1)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_large_stored_array_stays_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any) -> None:
+    values = np.asarray(np.arange(60, dtype=np.float32).reshape(20, 3), order=order)
+    place, spec = tmp_path / "d.npz", (TensorSpec("v", "float32", (None, 3)),)
+    np.savez(place, v=values, other=np.zeros(7))
+    monkeypatch.setattr(arrays, "LARGE", 200)
+    opened = open_data(str(place), spec)
+    column = opened.feeds[0].column
+    rows = column.rows(0, 20)
+    assert isinstance(rows, np.memmap)
+    assert np.array_equal(rows, values)
+    assert np.array_equal(opened.pick(np.array([7, 0, 7]))["v"], values[[7, 0, 7]])
+    np.savez_compressed(place, v=values)
+    assert not isinstance(open_data(str(place), spec).feeds[0].column.rows(0, 20), np.memmap)
+
+
+def test_an_archive_that_lies_about_its_places_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "LARGE", 1)
+    place = tmp_path / "d.npz"
+    np.savez(place, v=np.zeros((20, 3), np.float32))
+    column = arrays.read_npz(place, None)["v"]
+    np.savez(place, v=np.zeros((30, 3), np.float32))
+    with pytest.raises(DataError, match="changed while it was in use"):
+        column.rows(0, 1)

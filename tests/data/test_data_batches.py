@@ -46,6 +46,14 @@ def test_a_part_is_batches_again(tmp_path: Path) -> None:
     assert data.take(99).count == 10
 
 
+def test_samples_are_picked_by_number_in_any_order(tmp_path: Path) -> None:
+    part = opened(tmp_path).slice(2, 9)
+    assert part.pick(np.array([5, 0, 5]))["v"][:, 0].tolist() == [21, 6, 21]
+    np.save(tmp_path / "d.npy", np.arange(30, dtype=np.float32).reshape(10, 3))
+    mapped = open_data(str(tmp_path / "d.npy"), (SPEC,)).slice(2, 9)
+    assert mapped.pick(np.array([5, 0, 5]))["v"][:, 0].tolist() == [21, 6, 21]
+
+
 @pytest.mark.parametrize(("start", "stop"), [(3, 3), (4, 3), (-1, 3), (10, 12)])
 def test_an_empty_part_is_refused(tmp_path: Path, start: int, stop: int) -> None:
     with pytest.raises(DataError, match="no samples in"):

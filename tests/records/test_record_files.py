@@ -32,6 +32,7 @@ from convprof.records.planning import FrontPoint, Planning, Round
 from convprof.records.prices import CandidatePrice, LatencyTable, LayerPrice, ProbePrice, Timing
 from convprof.records.remarks import Remark
 from convprof.records.run import FittedLayer, LayerChange, Rival, Run, RunVerdict, Stage, StageScore
+from convprof.records.tuning import CurvePoint, Settings, TunedStage, Tuning, Way, WayTime
 
 _REMARK = Remark("a-code", "a sentence with “quotes”, <tags> & a newline\n")
 _FILE = ModelFile("modèle.onnx", "ab" * 32, 8, 17, "pytorch")
@@ -186,6 +187,41 @@ _PICTURES = Pictures(
     (SamplePictures("worst", 3, 0, 0, 8, 8, 0.5, None, None, b"\x89PNG", b"", b"\xff", b"\x00"),),
     *("stretched", -1.0, 1.0, 20, (3, 1)),
 )
+_WAY = Way(True, "bfloat16", True)
+_TUNING = Tuning(
+    schema="convprof.tuning/1",
+    convprof="0.1.0",
+    torch="2.8.0",
+    device="cpu",
+    student=_FILE,
+    teacher=None,
+    path="tuned.onnx",
+    data="data.npz",
+    labels="y",
+    settings=Settings(augment=("flip", "crop"), threads=2),
+    mirrored=True,
+    mirror_agreement=0.9,
+    times=(WayTime(_WAY, 0.12),),
+    stages=(
+        TunedStage(
+            method="finetune",
+            samples=900,
+            held_out=100,
+            steps=30,
+            epochs=4.3,
+            minutes=0.5,
+            measure="top1",
+            better="higher",
+            before=0.5,
+            after=0.75,
+            kept=30,
+            batch=128,
+            learning_rate=0.001,
+            curve=(CurvePoint(0, 0.0, None, 0.5), CurvePoint(30, 0.5, 1.25, None)),
+        ),
+    ),
+    notices=(_REMARK,),
+)
 _EXAMPLES: dict[str, msgspec.Struct] = {
     "analysis": _ANALYSIS,
     "plan": _PLAN,
@@ -198,6 +234,7 @@ _EXAMPLES: dict[str, msgspec.Struct] = {
     "comparison": _COMPARISON,
     "cost": _COST,
     "pictures": _PICTURES,
+    "tuning": _TUNING,
 }
 
 

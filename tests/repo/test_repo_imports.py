@@ -76,9 +76,9 @@ def test_the_runtime_is_imported_with_its_telemetry_off(given: str | None, wante
 def test_public_names() -> None:
     verbs = [
         *("analyze", "bench", "compare", "cost", "optimize", "plan", "probe", "quantize", "report", "rewrite"),
-        "verify",
+        *("tune", "verify"),
     ]
-    assert sorted(convprof.__all__) == sorted(["Budget", "ConvprofError", "Limits", "__version__", *verbs])
+    assert sorted(convprof.__all__) == sorted(["Budget", "ConvprofError", "Limits", "Settings", "__version__", *verbs])
     for name in convprof.__all__:
         assert getattr(convprof, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'magic'"):
