@@ -16,9 +16,8 @@ class Settings(msgspec.Struct, frozen=True):
     """What a user may say of a training run. These defaults are the only ones.
 
     A method named twice runs twice; a `recipe` of None is chosen by how many inputs there are, `augment` of None from
-    the graph and the data. The run takes `seconds`, or instead of them `epochs` passes over the data for every method,
-    for `reconstruct` for every block. `loss` of None is chosen from the graph and the labels; `threads` of None are
-    torch's.
+    the graph and the data. The run takes `seconds`, or instead of them `epochs` passes over the data for every method.
+    `loss` of None is chosen from the graph and the labels; `threads` of None are torch's.
     """
 
     recipe: tuple[str, ...] | None = None
@@ -64,8 +63,7 @@ class CurvePoint(msgspec.Struct, frozen=True):
 class TunedStage(msgspec.Struct, frozen=True):
     """One method of the recipe: what it saw, how long it took, and the held-out measure before and after it.
 
-    A method may take several stages; `part` then says what of the model each has trained. `bias` takes a step a
-    convolution.
+    `bias` takes a step a convolution.
 
     `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `top1` and the name of a loss need
     labels; `better` says which way it should go. Of `steps` the weights after step `kept` were kept, 0 being the start.
@@ -87,7 +85,6 @@ class TunedStage(msgspec.Struct, frozen=True):
     learning_rate: float
     rollbacks: int = 0
     curve: tuple[CurvePoint, ...] = ()
-    part: str = ""
 
 
 class Tuning(msgspec.Struct, frozen=True):

@@ -50,12 +50,11 @@ class Course:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a stage may take: passes over the data, or seconds from which steps are reckoned, at most `most`."""
+    """How long a stage may take: passes over the data, or seconds from which steps are reckoned."""
 
     seconds: float
     epochs: float | None
     learning_rate: float
-    most: int | None = None
 
 
 class Loop:
@@ -104,7 +103,6 @@ class Loop:
         look, step = timer() - start, self.course.kept.standing.times[0].seconds
         if self.budget.epochs is None:
             here.steps = max(1, int(self.budget.seconds * (1 - settings.EVALUATION_SHARE) / max(step, 1e-6)))
-            here.steps = min(here.steps, self.budget.most or here.steps)
         else:
             here.steps = max(1, round(self.budget.epochs * samples.steps_per_epoch))
         affordable = look / settings.EVALUATION_SHARE / max(step, 1e-6)
@@ -200,8 +198,7 @@ class Loop:
     def _words(self) -> str:
         here = self.position
         loss = f"loss {here.losses / here.counted:.4f}, " if here.counted else ""
-        part = f", {self.objective.part}" if self.objective.part else ""
-        return f"{self.name}{part}; {loss}{self.objective.measure} {here.before:.4g} -> {here.best:.4g}"
+        return f"{self.name}; {loss}{self.objective.measure} {here.before:.4g} -> {here.best:.4g}"
 
     def _keep(self) -> None:
         """Keep where the stage stands."""
@@ -233,7 +230,6 @@ class Loop:
         here, samples, objective = self.position, self.course.samples, self.objective
         return TunedStage(
             method=self.name,
-            part=objective.part,
             samples=len(samples.training),
             held_out=len(samples.held_out),
             steps=here.step,

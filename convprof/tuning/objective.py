@@ -15,12 +15,11 @@ class Objective(nn.Module):
     """A loss on a batch, and a measure on the held-out part.
 
     It is a module so that it can be wrapped, and is called with a batch. `trained` are the parameters that the loop
-    changes, by the student's names; the loop averages them and the student's statistics. `part` says of which part of
-    the student, where it is not all. A teacher is no part of the module: hold it in a tuple.
+    changes, by the student's names; the loop averages them and the student's statistics. A teacher is no part of the
+    module: hold it in a tuple.
     """
 
     measure: str
-    part: str = ""
     better: Literal["lower", "higher"] = "lower"
 
     def __init__(self, student: Module, trained: Mapping[str, nn.Parameter]) -> None:

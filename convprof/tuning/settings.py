@@ -23,9 +23,7 @@ TEACHER = 0.5
 """Share of the teacher in the loss of `finetune` where there is one."""
 
 LARGEST_BLOCK = 8
-"""Layers that `reconstruct` trains together, unless too many values cross between them."""
-BLOCK_STEPS = 300
-"""Steps that it takes for a block at most."""
+"""Layers that `reconstruct` passes between two values that it compares, unless too many cross there."""
 
 HELD_OUT = 0.05
 MOST_HELD_OUT = 2000

@@ -119,7 +119,7 @@ class _Run:
             if after is not None:
                 after(stages)
 
-    def _train(self, method: str, objective: Objective, share: float, most: int | None) -> TunedStage:
+    def _train(self, method: str, objective: Objective, share: float) -> TunedStage:
         kept, running = self._course.kept, self._course.running
         standing = kept.standing
         finished = next(self._done, None)
@@ -128,7 +128,7 @@ class _Run:
         if not standing.times:
             standing.times = self._fastest(objective)
         running.use(standing.times[0].way)
-        budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate, most)
+        budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
@@ -202,9 +202,8 @@ def _notices(stages: Sequence[TunedStage]) -> Iterator[Remark]:
                 f"and on with a lower learning rate, at last {stage.learning_rate:.2g}"
             )
             yield Remark("diverged", text)
-    for method in dict.fromkeys(stage.method for stage in stages if not stage.kept):
-        if not any(stage.kept for stage in stages if stage.method == method):
-            yield Remark("no-gain", f"{method} found nothing better than its start, which is kept")
+        if not stage.kept:
+            yield Remark("no-gain", f"{stage.method} found nothing better than its start, which is kept")
 
 
 def _times(count: int) -> str:

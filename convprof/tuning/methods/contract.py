@@ -21,9 +21,8 @@ class Work:
     """A student to train, in place, and what there is to train it with.
 
     `trained` are the parameters that may change, by torch's names; with `mirrored` the teacher answers with the mean
-    over a picture and its mirror image. `train(objective, share, most)` runs the loop for that share of the method's
-    time, at most so many steps where that is not None, and leaves the best weights in the student; what it returns is
-    noted already.
+    over a picture and its mirror image. `train(objective, share)` runs the loop for that share of the method's time and
+    leaves the best weights in the student; what it returns is noted already.
     """
 
     student: Module
@@ -33,7 +32,7 @@ class Work:
     trained: dict[str, nn.Parameter]
     pictures: Pictures | None
     mirrored: bool
-    train: Callable[[Objective, float, int | None], TunedStage]
+    train: Callable[[Objective, float], TunedStage]
 
 
 class Method(Protocol):

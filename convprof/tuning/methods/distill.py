@@ -115,7 +115,7 @@ class Distill:
 
     def run(self, work: Work) -> tuple[TunedStage, ...]:
         """One stage."""
-        return (work.train(Imitation(work), 1.0, None),)
+        return (work.train(Imitation(work), 1.0),)
 
 
 def _imitated(work: Work) -> tuple[Target, ...]:

@@ -79,7 +79,7 @@ class Finetune:
 
     def run(self, work: Work) -> tuple[TunedStage, ...]:
         """One stage."""
-        return (work.train(Supervision(work), 1.0, None),)
+        return (work.train(Supervision(work), 1.0),)
 
 
 def _named(wanted: str | None, classes: bool) -> str:

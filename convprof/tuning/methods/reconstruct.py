@@ -1,10 +1,10 @@
-"""Block by block, front to back, the student learns to make of its own values what the teacher makes of the teacher's.
+"""The student learns to make at the end of every block what the teacher makes there, and its outputs; no labels.
 
-Each block is trained alone, on the input that the blocks before it, already trained, give it in the student; its target
-is what the original block makes of the original input, so that it also repairs what they leave wrong. Block-wise
-reconstruction is BRECQ's (Li et al. 2021, arXiv 2102.05426, section 3.3), the asymmetric target AdaRound's (Nagel et
-al. 2020, arXiv 2004.10568, section 3.3) and QDrop's (Wei et al. 2022, arXiv 2203.05740); there for rounded weights,
-here for factors. The loss is the squared error relative to the squared norm of the target. No labels.
+Blocks are cut as BRECQ's are (Li et al. 2021, arXiv 2102.05426, section 3.3), the values at their ends are hints as in
+FitNets (Romero et al. 2015, arXiv 1412.6550); each block gets the student's own input, so that it also repairs what
+those before it leave wrong. All are trained at once, every error through all blocks before it: one by one, front to
+back, as for rounded weights, came out worse in twice the time (docs/decisions/0031-recipe.md). The loss is the squared
+error relative to the squared norm of the target, mean over the values compared.
 """
 
 from __future__ import annotations
@@ -12,86 +12,71 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
 
+from convprof.errors import UsageError
 from convprof.records.tuning import TunedStage
-from convprof.torch.composing import MARK, composed
-from convprof.tuning import losses, settings
-from convprof.tuning.blocks import Block, cut
+from convprof.torch.composing import composed
+from convprof.tuning import losses
+from convprof.tuning.blocks import block_ends
 from convprof.tuning.methods.contract import Work
 from convprof.tuning.objective import Objective
 from convprof.tuning.samples import Batch
 from convprof.tuning.targets import find_targets
 
-Values = dict[str, Tensor]
 
-
-class Mimicry(Objective):
-    """How far the outputs of one block are from the teacher's."""
+class Reconstruction(Objective):
+    """How far what the student makes at the ends of blocks is from what the teacher makes there."""
 
     measure = "relative_l2"
 
-    def __init__(self, work: Work, block: Block, part: str) -> None:
-        mine = {name: each for name, each in work.trained.items() if work.student.names[name] in block.parameters}
-        super().__init__(work.student, mine)
+    def __init__(self, work: Work) -> None:
+        super().__init__(work.student, work.trained)
         assert work.teacher is not None
         self._teacher = (work.teacher,)
-        self._block = block
-        self.part = part
+        self._names = _compared(work)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """The mean of the relative squared errors of the block's outputs."""
-        ours, theirs = self._answers(batch)
-        return torch.stack([losses.relative(ours[name], theirs[name]) for name in theirs]).mean()
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The mean of the relative squared errors."""
+        with torch.no_grad():
+            theirs = self._teacher[0].run(batch.feeds, self._names)
+        ours = self.student.run(batch.feeds, self._names)
+        return torch.stack([losses.relative(ours[each].float(), theirs[each].float()) for each in self._names]).mean()
 
     def tally(self, batch: Batch) -> tuple[float, float]:
         """The loss, weighted by the number of samples, and that number."""
         return float(self(batch)) * batch.count, batch.count
 
     def figure(self, above: float, below: float) -> float:
-        """The relative norm of the error."""
+        """The root of the mean relative squared error."""
         return math.sqrt(above / below)
-
-    def _answers(self, batch: Batch) -> tuple[Values, Values]:
-        """What the student's block makes of the student's values, and the teacher's values."""
-        training = self.student.training
-        with torch.no_grad():
-            theirs = self._teacher[0].run(batch.feeds, self._block.outputs)
-            # Statistics of normalisations follow the data in the block alone.
-            given = self.student.eval().run(batch.feeds, self._block.inputs)
-        self.student.train(training)
-        ours = self.student.run({**batch.feeds, **_single(given)}, self._block.outputs)
-        return _single(ours), _single(theirs)
 
 
 class Reconstruct:
-    """Imitate the teacher block by block."""
+    """Imitate the teacher at the end of every block."""
 
     name = "reconstruct"
     needs_teacher = True
     needs_labels = False
 
     def run(self, work: Work) -> tuple[TunedStage, ...]:
-        """One stage a block, from the first converted one on: what stands before it has nothing to learn."""
-        blocks = self._blocks(work)
-        stages = []
-        for number, block in enumerate(blocks, 1):
-            objective = Mimicry(work, block, f"block {number} of {len(blocks)}")
-            for name, parameter in work.trained.items():
-                parameter.requires_grad_(name in objective.trained)
-            stages.append(work.train(objective, 1 / len(blocks), settings.BLOCK_STEPS))
-        for parameter in work.trained.values():
-            parameter.requires_grad_(True)
-        return tuple(stages)
-
-    def _blocks(self, work: Work) -> tuple[Block, ...]:
-        assert work.teacher is not None
-        ends = [target.name for target in find_targets(work.teacher, next(work.samples.held_out_batches()))]
-        trained = {work.student.names[name] for name in work.trained}
-        blocks = cut(composed(work.student), ends, trained, work.teacher.network)
-        converted = [any(MARK in name for name in block.parameters) for block in blocks]
-        return blocks[converted.index(True) if any(converted) else 0 :]
+        """One stage."""
+        return (work.train(Reconstruction(work), 1.0),)
 
 
-def _single(values: Values) -> Values:
-    return {name: value.float() if value.is_floating_point() else value for name, value in values.items()}
+@torch.no_grad()
+def _compared(work: Work) -> list[str]:
+    """The values at the ends of blocks, and the outputs: numbers that both networks make in the same shape."""
+    assert work.teacher is not None
+    batch = next(work.samples.held_out_batches())
+    known = {name for step in work.teacher.network.steps for name in step.outputs}
+    ends = block_ends(composed(work.student), set(work.student.names.values()), known)
+    names = list(dict.fromkeys((*ends, *(target.name for target in find_targets(work.teacher, batch)))))
+    ours, theirs = (module.run(batch.feeds, names) for module in (work.student, work.teacher))
+    found = [
+        name
+        for name in names
+        if theirs[name].is_floating_point() and theirs[name].numel() and ours[name].shape == theirs[name].shape
+    ]
+    if not found:
+        raise UsageError("--recipe reconstruct", "the model's values are no floating-point numbers", "leave it out")
+    return found
