@@ -2,8 +2,8 @@
 
 Convs are taken in the order of the graph, each in the network as shifted so far: b' = b + mean(y) - mean(y'), y being
 what the original answers and y' what the changed network does, over inputs and positions (Nagel et al. 2019, arXiv
-1906.04721, section 4.2 and appendix D, on inputs in place of statistics of batch normalisations). Where a response is
-added to another path, y and y' are the sums, so that the other path's error is made good too.
+1906.04721, section 4.2 and appendix D, on inputs in place of statistics of batch normalisations). Errors of other paths
+that a response is added to are left alone: to make good their means did harm (docs/decisions/0031-recipe.md).
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def mean_shifts(
     shifts: dict[str, Array] = {}
     for number, conv in enumerate(convs, 1):
         target = student.target(conv.name, [each.name for each in convs[number:]])
-        paired = (name for name in (target.total, conv.output_name) if _is_in_both(name, original, changed))
+        # The last of several chains that are added up makes no value that the original has: their sum is one.
+        paired = (name for name in (conv.output_name, target.total) if _is_in_both(name, original, changed))
         if (value := next(paired, None)) is None:
             continue
         shift = _mean(teacher.reach(value)) - _mean(student.reach(value))

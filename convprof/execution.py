@@ -31,6 +31,8 @@ Sizes = Mapping[str, tuple[int, ...]]
 # The largest activation of one chunk stays below this many elements (64 MiB of float32).
 _CHUNK_ELEMENTS = 1 << 24
 _CHUNK_SAMPLES = 64
+# Bytes of the samples that are held all at once.
+_LARGEST_FEEDS = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,12 @@ def spread(model: Model, batches: Batches, samples: int) -> list[dict[str, Value
     count = min(samples, batches.count)
     count -= count % fixed if fixed else 0
     return picked(model, batches, np.linspace(0, batches.count - 1, count).astype(int))
+
+
+def affordable(batches: Batches, wanted: int) -> int:
+    """How many samples can be held at once: `wanted`, or fewer where there are no more or where they are large."""
+    size = sum(array.nbytes for array in batches.first(1).values())
+    return max(1, min(wanted, batches.count, _LARGEST_FEEDS // max(size, 1)))
 
 
 def picked(model: Model, batches: Batches, numbers: NDArray[np.int64]) -> list[dict[str, Values]]:

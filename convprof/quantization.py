@@ -11,7 +11,7 @@ import numpy as np
 from convprof.centring import mean_shifts
 from convprof.data import Batches
 from convprof.errors import DataError, ModelError
-from convprof.execution import Values, fixed_batch, spread
+from convprof.execution import Values, affordable, fixed_batch, spread
 from convprof.graph import (
     Model,
     Names,
@@ -34,8 +34,6 @@ from convprof.runtime import quantize as write_int8
 
 _SAMPLES = 256
 _SAMPLES_FOR_BIASES = 32
-# The samples are held at once: fewer where they are large.
-_LARGEST_FEEDS = 1 << 30
 # The quantiser holds models as protobuf messages, which end at 2 GB.
 _LARGEST = 3 << 29
 
@@ -58,24 +56,21 @@ def quantize(
     size = stored_bytes(model)
     if size > _LARGEST:
         raise ModelError(what, f"{size:,} bytes are too many for the quantiser", "leave it in float")
-    feeds = spread(model, batches, _samples(batches, _SAMPLES))
+    feeds = spread(model, batches, affordable(batches, _SAMPLES))
     if not feeds:
         why = f"{batches.count} samples do not fill the model's batch of {fixed_batch(model)}"
         raise DataError(batches.what, why, "give more")
     opset = model.program.opset_imports.get("") or 0
     with Store(DEFAULT_BUDGET, path.parent) as store:
-        settled = _correct_biases(model, spread(model, batches, _samples(batches, _SAMPLES_FOR_BIASES)), options, store)
+        settled = _correct_biases(
+            model, spread(model, batches, affordable(batches, _SAMPLES_FOR_BIASES)), options, store
+        )
     write_int8(serialized(settled.program, what), opset, _told(feeds, progress), path, what)
     if not is_quantized(read(path)[1]):
         raise ModelError(what, "it cannot be quantised: no operator in it has an int8 form", "leave it in float")
     open_session(path, options)
     samples = sum(len(next(iter(feed.values()))) for feed in feeds)
     return Quantization(str(path), samples, size, path.stat().st_size, model.notices)
-
-
-def _samples(batches: Batches, wanted: int) -> int:
-    size = sum(array.nbytes for array in batches.first(1).values())
-    return max(1, min(wanted, _LARGEST_FEEDS // max(size, 1)))
 
 
 def _correct_biases(model: Model, feeds: Sequence[dict[str, Values]], options: RunOptions, store: Store) -> Model:

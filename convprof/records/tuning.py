@@ -63,11 +63,10 @@ class CurvePoint(msgspec.Struct, frozen=True):
 class TunedStage(msgspec.Struct, frozen=True):
     """One method of the recipe: what it saw, how long it took, and the held-out measure before and after it.
 
-    `bias` takes a step a convolution.
-
-    `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `top1` and the name of a loss need
-    labels; `better` says which way it should go. Of `steps` the weights after step `kept` were kept, 0 being the start.
-    `rollbacks` counts how often the run diverged and was taken back, `learning_rate` is what it ended with.
+    `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `agreement` is the share of inputs
+    that get its class, `top1` and the name of a loss need labels; `better` says which way it should go. Of `steps`, for
+    `bias` one a convolution, the weights after step `kept` were kept, 0 being the start. `rollbacks` counts how often
+    the run diverged and was taken back, `learning_rate` is what it ended with.
     """
 
     method: str
