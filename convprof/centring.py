@@ -2,8 +2,7 @@
 
 Convs are taken in the order of the graph, each in the network as shifted so far: b' = b + mean(y) - mean(y'), y being
 what the original answers and y' what the changed network does, over inputs and positions (Nagel et al. 2019, arXiv
-1906.04721, section 4.2 and appendix D, on inputs in place of statistics of batch normalisations). Errors of other paths
-that a response is added to are left alone: to make good their means did harm (docs/decisions/0031-recipe.md).
+1906.04721, section 4.2 and appendix D, on inputs in place of statistics of batch normalisations).
 """
 
 from __future__ import annotations
