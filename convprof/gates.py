@@ -23,10 +23,11 @@ _SLOWEST = 1e-9  # no speed-up is beyond it in either direction; in a file there
 _INCOMPARABLE = frozenset({"other-model", "other-judging", "other-data"})
 
 
-def check(limits: Limits, *, judged: bool = True, timed: bool = True) -> None:
+def check(limits: Limits, *, judged: bool = True, timed: bool = True, counted: bool = True) -> None:
     """Raise UsageError for a limit that nothing can be held against, before anything is measured.
 
-    `judged` says that there are inputs to compare the outputs on, `timed` that there are two models to time.
+    `judged` says that there are inputs to compare the outputs on, `timed` that there are two models to time, `counted`
+    that what they hold is counted.
     """
     if limits.slower_than is not None:
         if not timed:
@@ -35,9 +36,13 @@ def check(limits: Limits, *, judged: bool = True, timed: bool = True) -> None:
             raise UsageError("--fail-if-slower-than", f"{limits.slower_than} is no speed-up", "ask for 1.0, say")
     if limits.drop_above is not None:
         if not judged:
-            raise UsageError("--fail-if-drop-above", "there are no inputs to judge the outputs on", "give --eval DATA")
+            raise UsageError(
+                "--fail-if-drop-above", "there are no inputs to judge the outputs on", "give --eval DATA, or use verify"
+            )
         if not 0 <= limits.drop_above < inf:
             raise UsageError("--fail-if-drop-above", f"{limits.drop_above} is no loss", "ask for 0 or more, as 1.0")
+    if not counted and on_sizes(limits):
+        raise UsageError("--fail-if-params-above, --fail-if-macs-above", "nothing is counted here", "use verify")
     _check_sizes("--fail-if-params-above", limits.params_above, limits.params_share_above)
     _check_sizes("--fail-if-macs-above", limits.macs_above, limits.macs_share_above)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from convprof.approximation.sampling import ROWS_PER_UNKNOWN
 from convprof.data import Batches
 from convprof.execution import Walk, chunks, usable_samples
-from convprof.fitting.evidence import ROWS_PER_UNKNOWN
 from convprof.fitting.plans import in_order
 from convprof.forms import FORMS
 from convprof.forms.bottleneck import regressed

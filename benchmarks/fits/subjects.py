@@ -195,7 +195,7 @@ class Subject:
             tests=len(each),
             inputs=inputs,
             seconds=seconds,
-            macs=self._macs(path),
+            macs=self.macs(path),
             dense_macs=self.counted.totals.macs,
             layers=layers,
         )
@@ -205,7 +205,7 @@ class Subject:
         """The 95 % interval of the mean of scores less the original's, paired over the test inputs."""
         return difference(self.dense, scores, self.trained.scale)[1]
 
-    def _macs(self, path: Path) -> int:
-        """Of a converted model, at the sizes of the calibration inputs."""
+    def macs(self, path: Path) -> int:
+        """MACs of a converted model, at the sizes of the calibration inputs."""
         model = execution.settle(execution.load(path), {}, {}, self.inputs.shapes)
         return analysis.analyze(model, max_rank=0).totals.macs

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
-from convprof.cli.options import MODEL, page_options, quiet_option, read_dims, read_shapes, shape_options
+from convprof.cli.options import MODEL, page_options, quiet_option, shape_options
+from convprof.cli.reading import read_dims, read_shapes
 
 _EXAMPLES = """\b
 Examples:
@@ -13,6 +14,7 @@ Examples:
   convprof analyze model.onnx --format html -o page.html
   convprof analyze model.onnx --input-shape 1,3,224,224 --format csv -o convs.csv
   convprof analyze model.onnx --dim N=8 --max-rank 2 --format json
+  convprof analyze model.onnx --cross-check fvcore
 """
 
 
@@ -26,6 +28,11 @@ Examples:
     type=click.IntRange(min=0),
     help="How many ranks of each form to show; 0 leaves the weights unread.",
 )
+@click.option(
+    "--cross-check",
+    type=click.Choice(["fvcore"]),
+    help="Count with another tool as well, and say where the two differ and why; needs convprof[tune].",
+)
 @page_options
 @quiet_option
 def command(
@@ -33,6 +40,7 @@ def command(
     input_shapes: tuple[str, ...],
     dims: tuple[str, ...],
     max_rank: int,
+    cross_check: str | None,
     output_format: str,
     output: str | None,
     quiet: bool,
@@ -43,7 +51,12 @@ def command(
     from convprof.reporting import render_analysis
 
     found = convprof.analyze(
-        model, input_shapes=shapes, dims=sizes, max_rank=max_rank, progress=console.reporter(quiet)
+        model,
+        input_shapes=shapes,
+        dims=sizes,
+        max_rank=max_rank,
+        cross_check=cross_check is not None,
+        progress=console.reporter(quiet),
     )
     console.deliver(
         lambda color, width: render_analysis(found, output_format, color=color, width=width), output, [model]

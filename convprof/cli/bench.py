@@ -14,15 +14,12 @@ from convprof.cli.options import (
     number,
     page_options,
     quiet_option,
-    read_batches,
-    read_dims,
-    read_shapes,
-    read_share,
     run_options,
     seed_option,
     shape_options,
     slower_option,
 )
+from convprof.cli.reading import read_batches, read_dims, read_limits, read_shapes, read_share
 
 _EXAMPLES = """\b
 Examples:
@@ -101,7 +98,7 @@ def command(
 ) -> int:
     """Time MODEL and OTHERS interleaved, and compare MODEL with each of the others."""
     shapes, sizes = read_shapes(input_shapes), read_dims(dims)
-    samples = read_batches(batches)
+    samples, limits = read_batches(batches), read_limits(slowest, None, None, None)
     narrow = None if width is None else read_share(width, "--interval-width")
     import convprof
     from convprof.reporting import render_benchmark
@@ -116,7 +113,7 @@ def command(
         interval_width=narrow,
         processes=processes,
         floor=floor,
-        slowest=slowest,
+        limits=limits,
         batches=samples,
         options=options(),
         seed=seed,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
-from convprof.cli.options import gate_options, output_options, quiet_option, read_limits
+from convprof.cli.options import gate_options, output_options, quiet_option
+from convprof.cli.reading import read_limits
 
 _EXAMPLES = """\b
 Examples:

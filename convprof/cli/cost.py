@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
-from convprof.cli.options import output_options, read_sizes
+from convprof.cli.options import output_options
+from convprof.cli.reading import read_sizes
 
 _EXAMPLES = """\b
 Examples:

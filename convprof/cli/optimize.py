@@ -20,16 +20,11 @@ from convprof.cli.options import (
     only_skip_options,
     preprocess_option,
     quiet_option,
-    read_budget,
-    read_bytes,
-    read_dims,
-    read_limits,
-    read_seconds,
-    read_shapes,
     run_options,
     seed_option,
     shape_options,
 )
+from convprof.cli.reading import read_budget, read_bytes, read_dims, read_limits, read_seconds, read_shapes
 from convprof.errors import UsageError
 from convprof.records.tuning import Settings
 

@@ -19,14 +19,11 @@ from convprof.cli.options import (
     only_skip_options,
     preprocess_option,
     quiet_option,
-    read_budget,
-    read_bytes,
-    read_dims,
-    read_shapes,
     run_options,
     seed_option,
     shape_options,
 )
+from convprof.cli.reading import read_budget, read_bytes, read_dims, read_shapes
 
 _EXAMPLES = """\b
 Examples:

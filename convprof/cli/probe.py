@@ -5,16 +5,8 @@ from __future__ import annotations
 import click
 
 from convprof.cli import console
-from convprof.cli.options import (
-    FORMS,
-    MODEL,
-    only_skip_options,
-    quiet_option,
-    read_dims,
-    read_shapes,
-    seed_option,
-    shape_options,
-)
+from convprof.cli.options import FORMS, MODEL, only_skip_options, quiet_option, seed_option, shape_options
+from convprof.cli.reading import read_dims, read_shapes
 
 _EXAMPLES = """\b
 Examples:

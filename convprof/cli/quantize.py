@@ -11,12 +11,11 @@ from convprof.cli.options import (
     calibration_option,
     preprocess_option,
     quiet_option,
-    read_dims,
-    read_shapes,
     run_options,
     seed_option,
     shape_options,
 )
+from convprof.cli.reading import read_dims, read_shapes
 
 _EXAMPLES = """\b
 Examples:

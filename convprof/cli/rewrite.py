@@ -16,14 +16,11 @@ from convprof.cli.options import (
     only_skip_options,
     preprocess_option,
     quiet_option,
-    read_bytes,
-    read_dims,
-    read_shapes,
-    read_sizes,
     run_options,
     seed_option,
     shape_options,
 )
+from convprof.cli.reading import read_bytes, read_dims, read_shapes, read_sizes
 
 _EXAMPLES = """\b
 Examples:

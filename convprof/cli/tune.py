@@ -13,9 +13,9 @@ from convprof.cli.options import (
     number,
     preprocess_option,
     quiet_option,
-    read_seconds,
     seed_option,
 )
+from convprof.cli.reading import read_seconds
 from convprof.records.tuning import Settings
 
 DEFAULTS = Settings()
@@ -66,12 +66,17 @@ Examples:
     "--batch", default=DEFAULTS.batch, show_default=True, type=click.IntRange(1, 1 << 20), help="Samples a step."
 )
 @click.option(
-    "--learning-rate",
-    default=DEFAULTS.learning_rate,
+    "--optimiser",
+    default=DEFAULTS.optimiser,
     show_default=True,
+    type=click.Choice(("muon", "adamw")),
+    help="How gradients become steps.",
+)
+@click.option(
+    "--learning-rate",
     type=click.FloatRange(0, 1e6, min_open=True),
     callback=number,
-    help="At its peak.",
+    help="At its peak: for muon a share of a weight's norm, for adamw absolute; by default what suits it.",
 )
 @click.option(
     "--loss",
@@ -104,7 +109,8 @@ def command(
     train: str,
     augment: str | None,
     batch: int,
-    learning_rate: float,
+    optimiser: str,
+    learning_rate: float | None,
     loss: str | None,
     temperature: float,
     threads: int | None,
@@ -125,6 +131,7 @@ def command(
         seconds=read_seconds(time_budget, "--time-budget"),
         epochs=epochs,
         batch=batch,
+        optimiser=cast("Literal['muon', 'adamw']", optimiser),
         learning_rate=learning_rate,
         loss=loss,
         temperature=temperature,

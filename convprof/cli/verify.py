@@ -11,10 +11,10 @@ from convprof.cli.options import (
     output_options,
     preprocess_option,
     quiet_option,
-    read_limits,
     run_options,
     worse_options,
 )
+from convprof.cli.reading import read_limits
 
 _EXAMPLES = """\b
 Examples:

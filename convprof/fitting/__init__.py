@@ -1,8 +1,7 @@
 """Numbers for every planned layer: a stage of a few files.
 
-`plans` (its plan), `layers` (one after another), `evidence` (what a layer sees and should answer), `choosing` (how to
-fit it), `behind` and `curves` (activations), `levels` (for ablations), `drift` (what the layers do to the model's
-outputs), `keeping` and `resuming` (a fit that goes on later).
+`plans` (its plan), `layers` (one after another), `evidence` (what a layer sees and should answer), `levels` (for
+ablations), `drift` (what the layers do to the model's outputs), `keeping` and `resuming` (a fit that goes on later).
 """
 
 from convprof.fitting.keeping import KeptLayers

@@ -88,7 +88,7 @@ class KeptLayers:
             raise UsageError("--resume", "only layers fitted to data are kept, and these are not", "leave it out")
         if not (self.folder / KEY).exists():
             return
-        found = read_record(self.folder / KEY, FitKey)
+        found = _read_key(self.folder / KEY)
         others = [word for name, word in _WORDS.items() if getattr(found, name) != getattr(self.key, name)]
         if others:
             raise UsageError("--resume", f"{self.folder} was left by a fit with {', '.join(others)}", _START_OVER)
@@ -142,6 +142,14 @@ class KeptLayers:
         if not self.folder.is_dir():
             return []
         return sorted(path for path in self.folder.iterdir() if _LAYER.fullmatch(path.name))
+
+
+def _read_key(path: Path) -> FitKey:
+    try:
+        return read_record(path, FitKey)
+    except DataError as error:
+        why = f"an earlier version of convprof left it, or it is damaged: {error.why}"
+        raise DataError(error.what, why, _START_OVER) from error
 
 
 def _arrays(

@@ -4,7 +4,7 @@ Data-aware fits are asymmetric (Zhang et al. 2015, section 3.3): layer by layer 
 are those of the network as converted so far, the targets the original network's responses, so that each layer also
 repairs what the layers before it broke. Where a response is added to another path, the target is the original's sum
 less what the converted network has on that path: the layer repairs that path too. Where an activation follows, the
-response is fitted for what the activation makes of it (see `behind`).
+response is fitted for what the activation makes of it (see `approximation`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from convprof.approximation import Layer, approximate
 from convprof.data import Batches
 from convprof.errors import PlanError
 from convprof.execution import Walk, chunks, usable_samples
-from convprof.fitting.choosing import Layer, fit_layer
 from convprof.fitting.drift import Drift
 from convprof.fitting.evidence import Task
 from convprof.fitting.keeping import KeptLayers
@@ -94,11 +94,10 @@ def _fit_layer(task: Task, planned: PlannedLayer, teacher: Walk, student: Walk) 
     spec, kernel, _ = _dense(task.conv)
     form = PLANNABLE[planned.form]
     layer = Layer(form, spec, kernel, form.factor(kernel, spec, planned.rank))
-    evidence = task.gather(teacher, student)
-    factors, recipe = fit_layer(layer, evidence)
-    whole = evidence.whole
-    errors = [layer.error(whole, chain) for chain in (factors, layer.biased(layer.start, whole))]
-    return FittedConv(planned.name, planned.form, planned.rank, factors, errors[0], errors[1], recipe)
+    made = approximate(layer, task.gather(teacher, student))
+    return FittedConv(
+        planned.name, planned.form, planned.rank, made.factors, made.error, made.error_weights, made.recipe
+    )
 
 
 def _dense(conv: ConvNode) -> tuple[ConvSpec, Array, Array | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convprof.errors import PlanError
-from convprof.forms import PLANNABLE
+from convprof.forms import PLANNABLE, planned_form
 from convprof.graph import ConvNode, Model, find_convs
 from convprof.records.plan import Plan, PlannedLayer
 
@@ -23,15 +23,7 @@ def _check(layer: PlannedLayer, conv: ConvNode | None) -> None:
     what = f"plan layer {layer.name!r}"
     if conv is None:
         raise PlanError(what, "the model has no conv of that name", "see `convprof analyze` for the names")
-    if layer.form not in PLANNABLE:
-        raise PlanError(what, f"unknown form {layer.form!r}", f"known are {', '.join(PLANNABLE)}")
-    form, site = PLANNABLE[layer.form], conv.site
-    refusal = conv.refusal or (form.applies(site.spec) if site else None)
+    refusal, site = conv.refusal, conv.site
     if refusal is not None or site is None:
         raise PlanError(what, refusal.text if refusal else "its shapes are not known", "take it out of the plan")
-    full = form.full_rank(site.spec)
-    if len(layer.rank) != len(full) or not all(1 <= r <= f for r, f in zip(layer.rank, full, strict=True)):
-        shown = ", ".join(f"1..{f}" for f in full) or "no rank, []"
-        raise PlanError(what, f"rank {list(layer.rank)} is out of range", f"{layer.form} takes {shown} here")
-    if layer.emission not in form.emissions:
-        raise PlanError(what, f"{layer.form} has no emission {layer.emission!r}", f"it has {', '.join(form.emissions)}")
+    planned_form(layer, site.spec, PLANNABLE)

@@ -4,6 +4,7 @@ from convprof.forms.channel import Channel
 from convprof.forms.contract import Form
 from convprof.forms.dense import Dense
 from convprof.forms.depthwise_pointwise import DepthwisePointwise
+from convprof.forms.planned import planned_form
 from convprof.forms.pointwise_depthwise import PointwiseDepthwise
 from convprof.forms.pointwise_depthwise_pointwise import PointwiseDepthwisePointwise
 from convprof.forms.refusals import common_refusal
@@ -23,4 +24,4 @@ FORMS: dict[str, Form] = {
 PLANNABLE: dict[str, Form] = {**FORMS, "dense": Dense()}
 """Every form that a plan may name: the candidates, and the conv itself, its numbers fitted anew."""
 
-__all__ = ["FORMS", "PLANNABLE", "Form", "common_refusal"]
+__all__ = ["FORMS", "PLANNABLE", "Form", "common_refusal", "planned_form"]

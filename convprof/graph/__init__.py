@@ -18,13 +18,14 @@ from convprof.graph.saving import save, save_program, serialized
 from convprof.graph.segments import Cutter, Segment
 from convprof.graph.shapes import bind_inputs, declared_inputs, infer, needs_probe, shape_probe
 from convprof.graph.weights import weights_digest
-from convprof.graph.work import Work, conv_weights, conv_work, measure_work
+from convprof.graph.work import NodeWork, Work, conv_weights, conv_work, measure_work, node_work
 
 __all__ = [
     "ConvNode",
     "Cutter",
     "Model",
     "Names",
+    "NodeWork",
     "Pool",
     "Program",
     "Segment",
@@ -47,6 +48,7 @@ __all__ = [
     "layer_owners",
     "measure_work",
     "needs_probe",
+    "node_work",
     "read",
     "replace_conv",
     "save",

@@ -88,18 +88,29 @@ class _Term:
     over: str
 
 
+@dataclass(frozen=True)
+class NodeWork:
+    """One node by its name and that of its first output, and its MACs: 0 by convention, None where not counted.
+
+    `scope` is "" in the main graph.
+    """
+
+    name: str
+    scope: str
+    output: str
+    op_type: str
+    domain: str
+    macs: int | None
+
+
 def measure_work(model: Model) -> Work:
     """Count every operator; what cannot be counted is listed by name."""
     terms: list[_Term] = []
     missing: Counter[tuple[str, str]] = Counter()
     for _, node in nodes_with_scope(model.program):
-        if node.domain == "" and node.op_type in _FREE | _BODIES:
+        if _is_free(node):
             continue
-        if (node.domain, node.op_type, node.overload) in model.program.functions:
-            # A function's body stands in the list of nodes once; further calls of it are not counted again.
-            missing[node.op_type, node.domain] += 1
-            continue
-        term = _term(model, node) if node.domain == "" else None
+        term = _term(model, node)
         if term is None:
             missing[node.op_type, node.domain] += 1
         else:
@@ -109,10 +120,18 @@ def measure_work(model: Model) -> Work:
     return Work(macs, None if missing else _formula(model, terms), _parameters(model), uncounted)
 
 
+def node_work(model: Model) -> Iterator[NodeWork]:
+    """The work of each node, as `measure_work` sums it, but for constants."""
+    for scope, node in nodes_with_scope(model.program):
+        if not node.outputs or node.op_type == "Constant":
+            continue
+        output = str(node.outputs[0].name)
+        yield NodeWork(node.name or output, scope, output, node.op_type, node.domain, _macs(model, node))
+
+
 def conv_work(conv: ConvNode) -> int | None:
     """MACs of one Conv or ConvTranspose; None where a shape is unknown."""
-    term = _term(conv.model, conv.node)
-    return None if term is None else term.factor * prod(conv.model.shapes[term.over])
+    return _macs(conv.model, conv.node)
 
 
 def conv_weights(conv: ConvNode) -> int:
@@ -134,9 +153,23 @@ def _formula(model: Model, terms: list[_Term]) -> str | None:
     return polynomial(((term.factor, shapes.get(term.over)) for term in terms), symbols)
 
 
+def _macs(model: Model, node: ir.Node) -> int | None:
+    if _is_free(node):
+        return 0
+    term = _term(model, node)
+    return None if term is None else term.factor * prod(model.shapes[term.over])
+
+
+def _is_free(node: ir.Node) -> bool:
+    return node.domain == "" and node.op_type in _FREE | _BODIES
+
+
 def _term(model: Model, node: ir.Node) -> _Term | None:
-    """The node's MACs, or None where they are not known."""
-    if not node.outputs:
+    """The node's MACs, or None where they are not known.
+
+    A function's body stands in the list of nodes once; further calls of it are not counted again.
+    """
+    if not node.outputs or node.domain != "":
         return None
     shapes = [model.shapes.get(str(v.name)) if v is not None else None for v in node.inputs]
     output = str(node.outputs[0].name)

@@ -12,6 +12,7 @@ from convprof import (
     benchmarking,
     comparing,
     costing,
+    crosschecking,
     execution,
     gates,
 )
@@ -46,11 +47,17 @@ def analyze(
     input_shapes: Sizes | None = None,
     dims: Mapping[str, int] | None = None,
     max_rank: int = 4,
+    cross_check: bool = False,
     progress: Progress = silent,
 ) -> Analysis:
-    """Describe and count the model at `model`; `max_rank` ranks of each form are offered for every conv."""
+    """Describe and count the model at `model`; `max_rank` ranks of each form are offered for every conv.
+
+    With `cross_check` fvcore counts it as well, which needs the extra `tune`; raises MissingError without it, and
+    ModelError where torch cannot run the model or fvcore cannot count it.
+    """
     opened, _ = open_model(Path(model), input_shapes, dims)
-    return analysis.analyze(opened, max_rank=max_rank, progress=progress)
+    checked = crosschecking.cross_check(opened) if cross_check else None
+    return replace(analysis.analyze(opened, max_rank=max_rank, progress=progress), cross_check=checked)
 
 
 def verify(
@@ -93,7 +100,7 @@ def bench(
     interval_width: float | None = None,
     processes: int = 1,
     floor: bool = True,
-    slowest: float | None = None,
+    limits: Limits = gates.NO_LIMITS,
     batches: Sequence[int] = (),
     options: RunOptions = ONE_THREAD,
     seed: int = 0,
@@ -104,15 +111,14 @@ def bench(
 
     `duration` in seconds stands instead of `iterations`. With an `interval_width` (0.02 is 2 %), `iterations` do not
     count either: rounds are taken until every ratio is known that well, for `duration` or 60 seconds at most. All of
-    that is for each of the `processes`. With `floor` the first model is timed against itself as well. `slowest` is the
-    speed-up that every model is held against; what came of it is in `gates`. At each of the `batches` all of it is
-    measured once more, for `throughput`; a model whose batch is fixed takes part only where it is that size.
+    that is for each of the `processes`. With `floor` the first model is timed against itself as well. Every model is
+    held against `limits`, which name a `slower_than` and nothing else; what came of it is in `gates`. At each of the
+    `batches` all of it is measured once more, for `throughput`.
 
-    Raises UsageError for numbers that leave nothing to measure and for batches that a model does not take, and
-    ModelError where a model cannot be opened or run.
+    Raises UsageError for numbers that leave nothing to measure, for other limits and for batches that a model does not
+    take, and ModelError where a model cannot be opened or run.
     """
-    limits = Limits(slower_than=slowest)
-    gates.check(limits, timed=len(models) > 1)
+    gates.check(limits, judged=False, timed=len(models) > 1, counted=False)
     opened = [open_model(Path(model), input_shapes, dims)[0] for model in models]
     own = [model.inputs for model in opened]
     inputs = {batch: [execution.at_batch(model, batch) for model in opened] for batch in batches}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from convprof.records.cross_check import CrossCheck
 from convprof.records.remarks import Remark
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Analysis(msgspec.Struct, frozen=True):
     uncounted: tuple[Uncounted, ...]
     convs: tuple[ConvReport, ...]
     notices: tuple[Remark, ...] = ()
+    cross_check: CrossCheck | None = None
 
     def eligible(self) -> tuple[ConvReport, ...]:
         """The convs that some form can replace."""

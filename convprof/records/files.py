@@ -33,8 +33,8 @@ FORMATS: dict[str, type[msgspec.Struct]] = {
     "run": Run,
     "pictures": Pictures,
     "comparison": RunComparison,
-    "tuning": Tuning,
     "cost": Cost,
+    "tuning": Tuning,
 }
 
 

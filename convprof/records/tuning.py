@@ -17,7 +17,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     A method named twice runs twice; a `recipe` of None is chosen by how many inputs there are, `augment` of None from
     the graph and the data. The run takes `seconds`, or instead of them `epochs` passes over the data for every method.
-    `loss` of None is chosen from the graph and the labels; `threads` of None are torch's.
+    `learning_rate` is the peak: with `muon` in units of a weight's norm, with `adamw` absolute; None is what suits the
+    optimiser. `loss` of None is chosen from the graph and the labels; `threads` of None are torch's.
     """
 
     recipe: tuple[str, ...] | None = None
@@ -26,7 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     seconds: float = 1200.0
     epochs: float | None = None
     batch: int = 128
-    learning_rate: float = 1.5e-3
+    optimiser: Literal["muon", "adamw"] = "muon"
+    learning_rate: float | None = None
     loss: str | None = None
     temperature: float = 2.0
     seed: int = 0

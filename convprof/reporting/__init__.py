@@ -154,9 +154,9 @@ def _json(request: _Request[Any]) -> str:
 
 
 def _html(request: _Request[Any]) -> str:
-    from convprof.reporting import page
+    from convprof.reporting.pages import PAGES
 
-    return page.PAGES[type(request.record)](request.record, *request.beside)
+    return PAGES[type(request.record)](request.record, *request.beside)
 
 
 FORMATS: dict[str, Callable[[_Request[Any]], str]] = {

@@ -27,6 +27,9 @@ NODE_FIGURES: dict[str, Callable[[Layer], float | None]] = {
     "model-error": lambda layer: layer.model_error,
 }
 
+GRAPHS = ("original", "converted")
+"""The two models whose nodes there are."""
+
 _MARK = "/convprof/"
 
 # The labels stay dark and readable on both ends.
@@ -34,9 +37,6 @@ _GRADIENT = (
     {"stop": 0, "bgColor": "#ffffff", "textColor": "#1b2126"},
     {"stop": 1, "bgColor": "#56b4e9", "textColor": "#1b2126"},
 )
-
-
-GRAPHS = ("original", "converted")
 
 
 def render_nodes(run: Run, figure: str, graph: str = GRAPHS[0]) -> str:

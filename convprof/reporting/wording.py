@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import floor, isfinite, log10
+
+from convprof.records.remarks import Remark
 
 UNKNOWN = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -175,3 +177,8 @@ def counted(number: int, noun: str) -> str:
 def left_out(layers: int, what: str) -> str:
     """What a chart says of the layers it does not show, because they are not known, or not measured; '' for none."""
     return f"Not {what} for {counted(layers, 'layer')}, left out here." if layers else ""
+
+
+def remarks(*parts: Iterable[Remark]) -> tuple[str, ...]:
+    """Notices and cautions of all parts with their codes, each once."""
+    return tuple(dict.fromkeys(f"{each.code}: {each.text}" for part in parts for each in part))

@@ -1,5 +1,7 @@
 """ONNX graphs as torch modules: `load` one, train it with any loop, `save` the weights into the same graph.
 
+`separate` replaces the convs of a torch model of one's own.
+
 With `convprof.tuning` the only room that imports torch.
 """
 
@@ -12,5 +14,6 @@ if find_spec("torch") is None:
 
 from convprof.torch.files import from_model, load, save
 from convprof.torch.module import Module
+from convprof.torch.separating import Separation, separate
 
-__all__ = ["Module", "from_model", "load", "save"]
+__all__ = ["Module", "Separation", "from_model", "load", "save", "separate"]

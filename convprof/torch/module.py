@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from operator import index
 from typing import Any, Self
 
@@ -46,6 +48,7 @@ class Module(nn.Module):
         self.statistics_frozen = False
         self._dtypes = {name: network.constants[name].dtype for name in names}
         self.programs: dict[str, Program] = {}
+        self.names: dict[str, str] = {}
         self._places: dict[str, tuple[nn.Module, str]] = {}
         self.native = _native_type(network, names)
         self._places = mount(self, names)
@@ -137,7 +140,10 @@ def _prepared(
         values = ((name, module.value(name)) for name in module.names.values())
         weights = [(name, tuple(value.shape), value.dtype) for name, value in values]
         setting = Setting(device, (module.native, dtype), batch_statistics)
-        module.programs[key] = specialise(module.network, feeds, weights, outputs, setting)
+        # In a thread of its own none of the caller's modes hold: inference, autocast, default device, tracing.
+        with ThreadPoolExecutor(1) as thread:
+            made = thread.submit(specialise, module.network, feeds, weights, outputs, setting)
+            module.programs[key] = made.result()
         if len(module.programs) > _MOST_PROGRAMS:
             del module.programs[next(iter(module.programs))]
     return key
@@ -149,15 +155,13 @@ _assume_constant(_prepared)
 
 
 def _without(network: Network, names: Sequence[str]) -> Network:
-    constants = {name: array for name, array in network.constants.items() if name not in names}
-    return Network(
-        network.what, network.inputs, network.outputs, network.steps, constants, network.stored, network.versions
-    )
+    held = frozenset(names)
+    return replace(network, constants={name: each for name, each in network.constants.items() if name not in held})
 
 
 def _native_type(network: Network, names: Sequence[str]) -> torch.dtype:
     """The type of the first weight, without weights float32."""
-    return to_torch(network.constants[names[0]][..., :0]).dtype if names else torch.float32
+    return getattr(torch, network.constants[names[0]].dtype.name) if names else torch.float32
 
 
 def _check_operators(network: Network) -> None:

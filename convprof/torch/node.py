@@ -19,7 +19,7 @@ class Node:
 
     `version` is the opset; `batch_statistics` says whether a normalisation uses those of the batch; `wanted` is the
     number of outputs that somebody may read. `floats` maps the model's own floating type to the one that the module was
-    moved to.
+    moved to. `output` is the name of its first output.
     """
 
     op_type: str
@@ -28,6 +28,7 @@ class Node:
     wanted: int = 1
     batch_statistics: bool = False
     floats: tuple[torch.dtype, torch.dtype] = (torch.float32, torch.float32)
+    output: str = ""
 
     def integer(self, name: str, default: int) -> int:
         """An attribute that is an integer."""

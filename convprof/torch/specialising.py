@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 from torch import Tensor
 
 from convprof.errors import ModelError
 from convprof.records.network import Network, Step
-from convprof.torch.node import Node, Op
+from convprof.torch.node import Node, Op, Results
 from convprof.torch.ops import BRANCHING, OPS
 from convprof.torch.program import Call, Program, Slot
 from convprof.torch.types import to_torch
@@ -25,6 +26,9 @@ _MOST_ELEMENTS = 1 << 31
 _MOST_CONSTANTS = 1 << 28
 """Elements of all constants together that are computed in advance."""
 
+
+_READ = {"Shape": 0, "Size": 0, "EyeLike": 0, "CastLike": 1}
+"""How many inputs of an operator have values that it reads; of the others, shape and type are enough."""
 
 Shaped = tuple[str, tuple[int, ...], torch.dtype]
 """A value by its name, shape and type."""
@@ -67,7 +71,7 @@ def specialise(
     live = _needed(network.steps, {*fed, *(name for name, _, _ in weights), *network.constants}, outputs, network.what)
     read = {name for step in live for name in sources(step)}.union(outputs)
     weights = [weight for weight in weights if weight[0] in read and weight[0] not in fed]
-    with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"), torch.amp.autocast("cpu", enabled=False):
+    with torch.no_grad():
         maker = _Maker(network, setting)
         scope: _Scope = {}
         for name, shape, dtype in (*feeds, *weights):
@@ -123,8 +127,14 @@ class _Maker:
 
     def enter(self, network: Network, scope: _Scope, given: Collection[str] = ()) -> None:
         """Make the constants of a graph known, but for those that are `given`."""
-        own = ((name, array) for name, array in network.constants.items() if name not in given)
-        scope.update((name, to_torch(array)) for name, array in own)
+        for name, array in network.constants.items():
+            if name in given:
+                continue
+            try:
+                scope[name] = to_torch(array)
+            except TypeError as error:
+                why = f"torch has no type for {array.dtype.name}"
+                raise ModelError(f"{self._what}: constant {name!r}", why, "use the closed-form fit") from error
 
     def end(self, value: _Known | None) -> Slot | Tensor:
         """An output of the program."""
@@ -158,7 +168,8 @@ class _Maker:
             return
         op = OPS[step.domain, step.op_type]
         node = self._node(step)
-        if step.op_type in ("Shape", "Size") or not any(isinstance(value, _Moving) for value in given):
+        read = given[: _READ.get(step.op_type, len(given))]
+        if not any(isinstance(value, _Moving) for value in read):
             results = self._computed(op, node, given)
         else:
             results = self._called(op, node, given)
@@ -180,18 +191,21 @@ class _Maker:
         if version < 7 and step.op_type != "Gemm" and "axis" in step.attributes and step.attributes.get("broadcast"):
             raise ValueError("opset 6 and older spread operands by other rules: convert the model to a newer one")
         setting = self._setting
-        return Node(step.op_type, step.attributes, version, wanted, setting.batch_statistics, setting.floats)
+        made = next(iter(step.outputs), "")
+        return Node(step.op_type, step.attributes, version, wanted, setting.batch_statistics, setting.floats, made)
 
     def _computed(self, op: Op, node: Node, given: Sequence[_Known | None]) -> list[_Known | None]:
         """Run the operator now; of values that move it sees the shapes."""
         values = [value.meta if isinstance(value, _Moving) else value for value in given]
         arguments = [_number(value) if i in op.known else value for i, value in enumerate(values)]
-        results = _as_tuple(op.kernel(node, *arguments))
-        for tensor in results:
-            self._constants += 0 if tensor is None else tensor.numel()
-        if self._constants > _MOST_CONSTANTS:
-            raise ValueError("the constants of the graph are too large")
-        return list(results)
+        sizes = [each.numel() for each in arguments if isinstance(each, Tensor)]
+        if prod(sizes) > _MOST_CONSTANTS or (sizes and op.known):
+            # It may be absurdly large: without numbers first.
+            metas = [each.to("meta") if isinstance(each, Tensor) else each for each in arguments]
+            _check_size(op.kernel(node, *metas), _MOST_CONSTANTS - self._constants)
+        results = op.kernel(node, *arguments)
+        self._constants += _check_size(results, _MOST_CONSTANTS - self._constants)
+        return list(_as_tuple(results))
 
     def _called(self, op: Op, node: Node, given: Sequence[_Known | None]) -> list[_Known | None]:
         """Note a call, and run the operator without numbers to know the shapes of its results."""
@@ -213,11 +227,9 @@ class _Maker:
                 argument = self._placed(argument)
             arguments.append(argument)
             metas.append(argument.to("meta") if isinstance(argument, Tensor) else argument)
-        results = _as_tuple(op.kernel(node, *metas))
-        for tensor in results:
-            if tensor is not None and tensor.numel() > _MOST_ELEMENTS:
-                raise ValueError(f"the result of shape {list(tensor.shape)} is too large")
-        made = [None if tensor is None else self.given(tensor) for tensor in results]
+        results = op.kernel(node, *metas)
+        _check_size(results, _MOST_ELEMENTS)
+        made = [None if tensor is None else self.given(tensor) for tensor in _as_tuple(results)]
         numbers = tuple(-1 if each is None else each.slot.number for each in made)
         self._calls.append(Call(op.kernel, node, tuple(arguments), numbers, ()))
         return list(made)
@@ -237,8 +249,17 @@ def _frozen(value: object) -> object:
     return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
 
 
-def _as_tuple(results: Tensor | tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+def _as_tuple(results: Results) -> tuple[Tensor | None, ...]:
     return results if isinstance(results, tuple) else (results,)
+
+
+def _check_size(results: Results, most: int) -> int:
+    """The number of elements; raises ValueError beyond `most`."""
+    found = [tensor for tensor in _as_tuple(results) if tensor is not None]
+    count = sum(tensor.numel() for tensor in found)
+    if count > most:
+        raise ValueError(f"results of shape {', '.join(str(list(tensor.shape)) for tensor in found)} are too large")
+    return count
 
 
 class _Blaming:

@@ -41,8 +41,6 @@ def to_torch(array: NDArray[Any]) -> Tensor:
     if array.dtype.name in _CARRIED:
         dtype, carrier = _CARRIED[array.dtype.name]
         return torch.from_numpy(np.array(array.view(carrier))).view(dtype)
-    if array.dtype.name in ("int4", "uint4"):
-        return torch.from_numpy(array.astype(np.int8 if array.dtype.name == "int4" else np.uint8))
     return torch.from_numpy(np.array(array))
 
 

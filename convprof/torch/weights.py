@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from numpy.typing import NDArray
 from torch import nn
 
 from convprof.graph.naming import unused
@@ -55,19 +53,29 @@ def held_constants(network: Network) -> Held:
     """The weights and the statistics among the network's own constants, in the order in which nodes read them."""
     makers = {name: step for step in network.steps for name in step.outputs if name}
     constant = _constant_values(network)
+    statistics = tuple(
+        name
+        for step in network.steps
+        if (step.domain, step.op_type) == ("", "BatchNormalization")
+        for name in _fitting(network, step.inputs[_STATISTICS])
+    )
+    placed = {
+        name
+        for step in network.steps
+        for read in _in_places(step)
+        if read in constant
+        for name in _origins(read, network, makers)
+    }
     parameters: dict[str, None] = {}
-    statistics: dict[str, None] = {}
-    learned: set[str] = set()
+    learned = set(placed)
     for step in network.steps:
-        if step.op_type == "BatchNormalization" and step.domain == "":
-            statistics |= dict.fromkeys(_fitting(network, step.inputs[_STATISTICS]))
-        for name in _read_as_weights(step, network, learned):
-            if name in constant:
-                parameters |= dict.fromkeys(_origins(name, network, makers))
-        if any(name in parameters or name in learned for name in step.inputs):
+        moved = learned.intersection(step.inputs)
+        if moved:
             learned.update(step.outputs)
-    kept = tuple(name for name in parameters if name not in statistics)
-    return Held(kept, tuple(statistics))
+        if moved and step.op_type in _BY_CHANNEL and step.domain == "":
+            placed.update(_by_channel(network, step.inputs))
+        parameters |= dict.fromkeys(name for name in step.inputs if name in placed)
+    return Held(tuple(name for name in parameters if name not in statistics), tuple(dict.fromkeys(statistics)))
 
 
 def _constant_values(network: Network) -> set[str]:
@@ -79,18 +87,17 @@ def _constant_values(network: Network) -> set[str]:
     return constant
 
 
-def _read_as_weights(step: Step, network: Network, learned: set[str]) -> Iterator[str]:
-    if step.domain != "":
-        return
-    places = _PLACES.get(step.op_type, ())
-    yield from (step.inputs[i] for i in places if i < len(step.inputs))
-    if step.op_type in _BY_CHANNEL and any(name in learned for name in step.inputs):
-        constants = ((name, network.constants.get(name)) for name in step.inputs)
-        yield from (name for name, array in constants if array is not None and _is_by_channel(array))
+def _in_places(step: Step) -> Iterator[str]:
+    """What the step reads in its places for weights."""
+    places = _PLACES.get(step.op_type, ()) if step.domain == "" else ()
+    return (step.inputs[place] for place in places if place < len(step.inputs))
 
 
-def _is_by_channel(array: NDArray[Any]) -> bool:
-    return [size > 1 for size in array.shape].count(True) == 1
+def _by_channel(network: Network, names: Iterable[str]) -> Iterator[str]:
+    """Those that are constants with exactly one axis that is longer than one."""
+    for name in _fitting(network, names):
+        if [size > 1 for size in network.constants[name].shape].count(True) == 1:
+            yield name
 
 
 def _fitting(network: Network, names: Iterable[str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from convprof.tuning import averaging, settings
 from convprof.tuning.augmenting import KEEPING, Augmentation, Pictures
 from convprof.tuning.keeping import Kept, Position
 from convprof.tuning.objective import Objective
+from convprof.tuning.optimising import optimisers
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Batch, Samples
 
@@ -55,6 +56,7 @@ class Budget:
     seconds: float
     epochs: float | None
     learning_rate: float
+    optimiser: str
 
 
 class Loop:
@@ -64,7 +66,7 @@ class Loop:
         self.name, self.objective, self.course, self.budget = name, objective, course, budget
         self.parameters = list(objective.trained.values())
         self.position = Position()
-        self.optimiser = self._optimiser()
+        self.optimisers = self._optimisers()
         self.average = averaging.copied(averaging.held(objective))
         self.best = averaging.copied(self.average)
 
@@ -116,15 +118,18 @@ class Loop:
         self.objective.train()
         with self.course.running.precision():
             loss = self.objective(self.course.batch(here.step))
-        self.optimiser.zero_grad(set_to_none=True)
+        self.objective.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.CLIP)
         here.step += 1
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
             return False
-        for group in self.optimiser.param_groups:
-            group["lr"] = here.learning_rate * _share(here.step - here.since, here.steps - here.since)
-        self.optimiser.step()
+        share = _share(here.step - here.since, here.steps - here.since)
+        slowed = here.learning_rate / self.budget.learning_rate
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * slowed * share
+            optimiser.step()
         here.losses, here.counted = here.losses + loss.item(), here.counted + 1
         here.averaged += 1
         averaging.average(self.average, averaging.held(self.objective), here.averaged)
@@ -161,13 +166,13 @@ class Loop:
         here = self.position
         averaging.load(self.objective, self.best)
         self.average = averaging.copied(self.best)
-        self.optimiser = self._optimiser()
+        self.optimisers = self._optimisers()
         here.learning_rate *= settings.SLOWER
         here.rollbacks += 1
         here.since, here.far, here.averaged = here.step, 0, 0
 
-    def _optimiser(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.parameters, self.budget.learning_rate, weight_decay=0.0)
+    def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        return optimisers(self.objective.trained, self.budget.optimiser, self.budget.learning_rate)
 
     def _far(self, measure: float) -> bool:
         """Whether the run has gone wrong, rather than through the low behind a start that was fitted."""
@@ -209,7 +214,7 @@ class Loop:
                 "student": self.objective.student.state_dict(),
                 "average": self.average,
                 "best": self.best,
-                "optimiser": self.optimiser.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             }
         )
 
@@ -222,7 +227,8 @@ class Loop:
             own = averaging.held(self.objective)
             self.average = averaging.placed(kept.tensors["average"], own)
             self.best = averaging.placed(kept.tensors["best"], own)
-            self.optimiser.load_state_dict(kept.tensors["optimiser"])
+            for optimiser, state in zip(self.optimisers, kept.tensors["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise kept.damaged(error) from error
 

@@ -42,8 +42,8 @@ class Running:
         self.student.rewire(self._chained)
 
     def ways(self) -> Iterator[Way]:
-        """All that can be tried here."""
-        for composed, precision, last in product((True, False), _PRECISIONS, (True, False)):
+        """All that can be tried here, the most promising first."""
+        for composed, last, precision in product((True, False), (True, False), _PRECISIONS):
             if composed <= self._composable:
                 yield Way(composed, precision, last)
 
@@ -56,15 +56,18 @@ class Running:
         """The batch in the way's order in memory."""
         return replace(batch, feeds={name: self._ordered(each) for name, each in batch.feeds.items()})
 
-    def fastest(self, step: Callable[[], object], timer: Callable[[], float]) -> tuple[WayTime, ...]:
+    def fastest(self, step: Callable[[], object], timer: Callable[[], float], patience: float) -> tuple[WayTime, ...]:
         """Take the time of `step`, a step of training without its update, in every way; use the fastest.
 
-        Returns all times, the fastest first. A way that is hopeless after one pass is not tried again, and one that
-        torch cannot go here is left out. Raises ModelError where there is none.
+        Returns all times, the fastest first. A way that is hopeless after one pass is not tried again, one that torch
+        cannot go here is left out, and no further one is tried after `patience` seconds. Raises ModelError where there
+        is none.
         """
         times: list[WayTime] = []
-        why = ""
+        why, start = "", timer()
         for way in self.ways():
+            if times and timer() - start > patience:
+                break
             self.use(way)
             try:
                 seconds = self._timed(step, timer)

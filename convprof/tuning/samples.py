@@ -50,7 +50,7 @@ class Samples:
             raise DataError(batches.what, why, f"give {fewest} or more, better some thousands")
         self._batches, self._seed, self._device = batches, seed, device
         shuffled = np.random.default_rng([seed, _SPLIT]).permutation(batches.count)
-        count = _held_out(batches.count)
+        count = held_out_count(batches.count)
         if whole:
             count = max(count - count % size, size)
         self.held_out: NDArray[np.int64] = np.sort(shuffled[:count])
@@ -97,7 +97,7 @@ class Samples:
         return torch.from_numpy(wide).to(self._device)
 
 
-def _held_out(count: int) -> int:
+def held_out_count(count: int) -> int:
     """How many of so many samples are held out."""
     share = max(settings.HELD_OUT * count, min(count / 5, settings.LIKED_HELD_OUT))
     return max(1, round(min(share, settings.MOST_HELD_OUT)))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from convprof.records.tuning import Settings as Settings
 
+RATES = {"muon": 0.004, "adamw": 1.5e-3}
+"""The learning rate at its peak, unless the user says another."""
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from `FIRST_RATE` of its peak; then it falls along a cosine."""
 FIRST_RATE = 0.1
@@ -34,6 +36,8 @@ FEWEST = 8
 REMEMBERED = 1 << 25
 """Elements of the teacher's held-out answers that are kept rather than computed again."""
 
+TRIAL = 0.05
+"""Share of the time after which no further way to run is tried."""
 EVALUATIONS = 40
 """How often the held-out part is looked at in one stage, unless that takes more than `EVALUATION_SHARE` of the time."""
 EVALUATION_SHARE = 0.1

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 import msgspec
 import torch
@@ -16,7 +17,7 @@ from convprof.records.progress import Progress
 from convprof.records.remarks import Remark
 from convprof.records.tuning import Settings, TunedStage, WayTime
 from convprof.torch import Module
-from convprof.tuning import losses, preparing
+from convprof.tuning import losses, preparing, settings
 from convprof.tuning.augmenting import Augmentation
 from convprof.tuning.keeping import Kept
 from convprof.tuning.loop import Budget, Course, Loop
@@ -57,6 +58,7 @@ def tune(
     Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
     student and teacher do not go together or cannot be trained.
     """
+    _check_numbers(wanted)
     methods = _methods(wanted, teacher, batches)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     student.to(device).float().eval().freeze_statistics(wanted.train == "factors")
@@ -67,7 +69,10 @@ def tune(
         samples = preparing.split(batches, student, wanted, device)
         labelled = any(method.needs_labels for method in methods)
         changes = preparing.changes(wanted, teacher or student, samples, labelled)
-        chosen = msgspec.structs.replace(wanted, augment=changes.names, batch=samples.size, threads=threads)
+        rate = wanted.learning_rate or settings.RATES[wanted.optimiser]
+        chosen = msgspec.structs.replace(
+            wanted, augment=changes.names, batch=samples.size, learning_rate=rate, threads=threads
+        )
         turned = changes.pictures is not None and changes.pictures.channels_last
         augmentation = Augmentation(changes.names, wanted.seed, turned)
         running = Running(student, device)
@@ -128,7 +133,9 @@ class _Run:
         if not standing.times:
             standing.times = self._fastest(objective)
         running.use(standing.times[0].way)
-        budget = Budget(share * self._seconds, self._chosen.epochs, self._chosen.learning_rate)
+        chosen = self._chosen
+        rate = chosen.learning_rate or settings.RATES[chosen.optimiser]
+        budget = Budget(share * self._seconds, chosen.epochs, rate, chosen.optimiser)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
@@ -146,7 +153,7 @@ class _Run:
         frozen = student.statistics_frozen
         objective.train()
         student.freeze_statistics()
-        times = course.running.fastest(step, course.timer)
+        times = course.running.fastest(step, course.timer, settings.TRIAL * self._chosen.seconds)
         student.freeze_statistics(frozen)
         return times
 
@@ -174,6 +181,17 @@ def _threads(wanted: int | None) -> Iterator[int]:
         yield wanted or before
     finally:
         torch.set_num_threads(before)
+
+
+def _check_numbers(wanted: Settings) -> None:
+    """Raise UsageError for numbers that no run can go by."""
+    for name, least in (("batch", 1), ("seed", 0)):
+        if getattr(wanted, name) < least:
+            raise UsageError(name, f"{getattr(wanted, name)} is below {least}", "give a whole number from there on")
+    for name in ("seconds", "epochs", "learning_rate", "temperature", "threads"):
+        value = getattr(wanted, name)
+        if value is not None and not 0 < value < inf:
+            raise UsageError(name.replace("_", " "), f"{value} is no number above 0", "leave it out")
 
 
 def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list[Method]:

@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from browser.window import Window
 from convprof.records.gates import Gate
 from convprof.records.run import Run
-from convprof.reporting import page, render_analysis, render_benchmark, render_planning, render_run, wording
+from convprof.reporting import pages, render_analysis, render_benchmark, render_planning, render_run, wording
 
 PHONE = 390
 PAPER = 718  # A4 without margins of a centimetre, in CSS pixels
@@ -63,7 +63,7 @@ def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_every_kind_of_page_is_among_them() -> None:
     brands = {re.search(r'class="brand">convprof [^,<]*([^<]*)<', make()) for make in PAGES.values()}
-    assert len({found[1] for found in brands if found}) == len(page.PAGES)
+    assert len({found[1] for found in brands if found}) == len(pages.PAGES)
 
 
 def test_pages_open_quietly_and_ask_for_nothing(window: Window, shown: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import convprof, data, small_model
 
-from convprof.cli.options import read_limits
+from convprof.cli.reading import read_limits
 from convprof.errors import UsageError
 from convprof.records.gates import Limits
 

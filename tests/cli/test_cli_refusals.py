@@ -162,7 +162,7 @@ CASES: dict[str, tuple[Arguments, str]] = {
     "no limit of loss": ([*OPTIMIZE, "--fail-if-drop-above", "-1"], "--fail-if-drop-above"),
     "a loss of nothing": (
         ["optimize", "features.onnx", "--fail-if-drop-above", "1", "-o", "new"],
-        "--fail-if-drop-above: there are no inputs to judge the outputs on (give --eval DATA)",
+        "--fail-if-drop-above: there are no inputs to judge the outputs on (give --eval DATA, or use verify)",
     ),
     "no time to verify": ([*VERIFY, "data.npz", "--fail-if-slower-than", "1"], "No such option"),
     "no duration": (["bench", "model.onnx", "--duration", "nan"], "--duration"),

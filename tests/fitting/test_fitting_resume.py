@@ -168,8 +168,20 @@ def test_every_part_of_the_key_counts(tmp_path: Path, problem: Problem, field: s
 def test_a_damaged_key_is_refused(tmp_path: Path, problem: Problem, text: str) -> None:
     folder = cut_short(tmp_path, problem, 1)
     (folder / "key.json").write_text(text)
-    with pytest.raises(DataError, match=r"key\.json"):
+    with pytest.raises(DataError, match=r"key\.json: an earlier version .* or it is damaged.*leave out --resume"):
         keep(tmp_path, problem, resume=True)
+
+
+def test_a_key_of_an_earlier_version_says_so(tmp_path: Path, problem: Problem) -> None:
+    folder = cut_short(tmp_path, problem, 1)
+    record = json.loads((folder / "key.json").read_text())
+    del record["session_options"]
+    (folder / "key.json").write_text(json.dumps(record))
+    words = refusal(tmp_path, problem)
+    assert "an earlier version of convprof left it" in words
+    assert "`session_options`" in words
+    keep(tmp_path, problem)  # without --resume: from the start
+    assert not folder.exists()
 
 
 def objects(path: Path) -> None:

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx_models import Array, build, convs, noise, opened
 
-from convprof.cli.options import read_shapes
+from convprof.cli.reading import read_shapes
 from convprof.errors import ModelError, UsageError
 from convprof.execution import load, settle
 from convprof.graph import Model, measure_work

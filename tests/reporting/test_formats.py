@@ -210,6 +210,7 @@ def test_a_benchmark_tells_of_its_floor_its_limits_and_its_processes(output_form
     for expected in ("noise floor", "fail-if-slower-than 1.5", "240 rounds in 2 processes, 15 before", "113 MiB"):
         assert expected in text
         assert expected == "113 MiB" or expected not in render_benchmark(bare, output_format)
+    assert text.index("fail-if-slower-than 1.5") < text.index("median")
 
 
 @pytest.mark.parametrize("output_format", ["table", "markdown", "html"])

@@ -12,7 +12,7 @@ from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Budget, Measured
 from convprof.records.planning import FrontPoint, Planning
 from convprof.records.run import Rival
-from convprof.reporting import page
+from convprof.reporting import render_run
 from convprof.reporting.charts.front import fronts
 from convprof.reporting.charts.marks import Dot
 from convprof.reporting.charts.scatter import HEIGHT, Scatter, Wanted, placed
@@ -160,7 +160,7 @@ def test_names_of_rivals_are_text(name: str) -> None:
     run = example_run.run()
     found = run.benchmark.comparisons[0]
     rival = Rival(name, "int8.onnx", 256, 300, 1000, 600, example_planning.fidelity(0.005), found, found)
-    text = page.render(msgspec.structs.replace(run, planning=example_planning.searched(), rival=rival))
+    text = render_run(msgspec.structs.replace(run, planning=example_planning.searched(), rival=rival), "html")
     assert "1.00 kB" in text
     assert "<script>alert" not in text
     assert "<img" not in text

@@ -140,6 +140,9 @@ def test_a_limit_that_nothing_can_be_held_against_is_refused_before_the_work() -
         gates.check(ALL, timed=False)
     with pytest.raises(UsageError, match="--eval"):
         gates.check(ALL, judged=False)
+    with pytest.raises(UsageError, match="counted"):
+        gates.check(ALL, counted=False)
+    gates.check(Limits(slower_than=1.0), judged=False, counted=False)
 
 
 def held(run: Run, limits: Limits = ALL) -> Run:

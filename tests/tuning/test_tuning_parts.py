@@ -18,11 +18,12 @@ from convprof.data import Batches, open_data
 from convprof.errors import DataError
 from convprof.records.analysis import TensorSpec
 from convprof.records.tuning import Settings, Way
-from convprof.tuning import losses, preparing
+from convprof.tuning import losses, optimising, preparing
 from convprof.tuning.augmenting import NAMES, Augmentation, Pictures
 from convprof.tuning.loop import _share
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Samples
+from convprof.tuning.settings import RATES
 from convprof.tuning.targets import find_targets
 
 CPU = torch.device("cpu")
@@ -190,7 +191,7 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
             raise RuntimeError("not for this type")
         clock[0] += seconds[running.way]
 
-    times = running.fastest(step, lambda: clock[0])
+    times = running.fastest(step, lambda: clock[0], 1e9)
     assert running.way == wanted
     assert times[0].way == wanted
     assert times[0].seconds == pytest.approx(0.5)
@@ -198,6 +199,17 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
     assert [step.op_type for step in student.network.steps].count("ComposedConv") == 1
     running.restore()
     assert student.network is network
+
+
+def test_no_further_way_is_tried_when_the_time_for_that_is_over(tmp_path: Path) -> None:
+    running = Running(modules.load(problem(tmp_path).student), CPU)
+    clock = [0.0]
+
+    def step() -> None:
+        clock[0] += 10.0
+
+    assert [each.seconds for each in running.fastest(step, lambda: clock[0], 50.0)] == [10.0, 10.0]
+    assert len(running.fastest(step, lambda: clock[0], 0.0)) == 1
 
 
 def test_a_network_without_chains_is_not_composed(tmp_path: Path) -> None:
@@ -223,3 +235,32 @@ def test_losses_say_what_they_are_called() -> None:
     assert float(losses.divergence(a + 3, a, 2.0)) == pytest.approx(0, abs=1e-12)
     assert float(losses.relative(2 * a, a)) == pytest.approx(1.0)
     assert losses.right(torch.eye(4), torch.tensor([0, 1, 2, 0])) == 3
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5), (8, 3, 3, 3)])
+def test_a_muon_step_turns_all_directions_alike_and_is_as_long_as_the_rate_says(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(shape, dtype=torch.float64))
+    before = weight.detach().clone()
+    optimiser = optimising.Muon([weight], 0.01)
+    weight.grad = torch.randn(shape, dtype=torch.float64)
+    optimiser.step()
+    moved = (weight.detach() - before).flatten(1)
+    assert float(moved.norm() / before.norm()) == pytest.approx(0.01)
+    values = torch.linalg.svdvals(moved)
+    assert float(values.max() / values.min()) < 2.5
+    given = torch.linalg.svd(weight.grad.flatten(1), full_matrices=False)
+    wanted = given.U @ given.Vh
+    assert float((moved * wanted).sum() / moved.norm() / wanted.norm()) < -0.97
+
+
+def test_weights_that_mix_channels_are_turned_and_the_others_are_not() -> None:
+    shapes = {"mixing": (8, 4, 1, 1), "dense": (8, 4), "depthwise": (8, 1, 3, 3), "bias": (8,)}
+    trained = {name: torch.nn.Parameter(torch.ones(shape)) for name, shape in shapes.items()}
+    muon, adamw = optimising.optimisers(trained, "muon", 0.004)
+    assert [tuple(each.shape) for each in muon.param_groups[0]["params"]] == [(8, 4, 1, 1), (8, 4)]
+    assert [tuple(each.shape) for each in adamw.param_groups[0]["params"]] == [(8, 1, 3, 3), (8,)]
+    assert [each.param_groups[0]["peak"] for each in (muon, adamw)] == [0.004, RATES["adamw"]]
+    (alone,) = optimising.optimisers(trained, "adamw", 0.5)
+    assert alone.param_groups[0]["peak"] == 0.5
+    assert len(alone.param_groups[0]["params"]) == 4

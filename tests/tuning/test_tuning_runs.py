@@ -217,6 +217,9 @@ def test_a_loss_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ({"loss": "kll"}, UsageError, "no loss is called so.*kl, relative-l2, cross-entropy"),
         ({"loss": "no.such.module:f"}, UsageError, "cannot be imported"),
         ({"augment": ("flop",)}, UsageError, "'flop' is not known.*flip, turn, crop, jitter or none"),
+        ({"batch": 0}, UsageError, "batch: 0 is below 1"),
+        ({"temperature": 0.0}, UsageError, "temperature: 0.0 is no number above 0"),
+        ({"learning_rate": float("nan")}, UsageError, "learning rate: nan is no number"),
         ({"labels": "wanted", "recipe": ("finetune",)}, DataError, "mse compares them"),
         ({"labels": "label", "recipe": ("finetune",), "loss": "l1"}, DataError, "l1 compares them"),
     ],
@@ -241,6 +244,17 @@ def test_models_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(OutputError, match="model being read"):
         convprof.tune(one.student, one.teacher, calibration=str(one.data), teacher=one.teacher)
+
+
+def test_answers_of_another_shape_are_refused(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    wider = PICTURES.replace("8, 8] y", "10, 10] y").replace(
+        "y = Conv <pads = [1, 1, 1, 1]", "y = Conv <pads = [2, 2, 2, 2]"
+    )
+    one, other = problem(tmp_path / "a", PICTURES), problem(tmp_path / "b", wider)
+    with pytest.raises(ModelError, match=r"'y' has shape \[72, 1, 8, 8\], and \[72, 1, 10, 10\] in the teacher"):
+        one.tune(teacher=other.teacher, epochs=1, batch=100)
 
 
 def test_few_samples_are_refused_and_labels_out_of_range_too(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from convprof.records.analysis import Analysis, ConvReport, FormOption
 from convprof.reporting import wording
 from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
 from convprof.reporting.escaping import shortened, visible
+from convprof.reporting.views import cross_check
 from convprof.reporting.views.prospects import READING, eligible_share, energy, first
 
 _RANKS_SHOWN = 4
@@ -26,6 +27,7 @@ def document(analysis: Analysis) -> Document:
                 forms(analysis),
                 _refusals(analysis),
                 uncounted(analysis),
+                *cross_check.tables(analysis.cross_check),
             )
         ),
         notes=(
@@ -33,6 +35,7 @@ def document(analysis: Analysis) -> Document:
             "Energy is the share of a kernel's squared norm that a rank keeps; in brackets what random kernels of that "
             "shape would keep. Every form at every rank: the json and csv formats.",
             f"What to convert first: {READING[0].lower()}{READING[1:]}",
+            *cross_check.notes(analysis.cross_check),
             *remarks(analysis),
         ),
     )
@@ -92,7 +95,7 @@ def _shape_cell(shape: tuple[int, ...] | None) -> str | None:
 
 def remarks(analysis: Analysis) -> tuple[str, ...]:
     """What to mind."""
-    return tuple(f"{remark.code}: {remark.text}" for remark in analysis.notices)
+    return wording.remarks(analysis.notices)
 
 
 def facts(analysis: Analysis) -> tuple[Fact, ...]:
@@ -112,6 +115,7 @@ def facts(analysis: Analysis) -> tuple[Fact, ...]:
             "Replaceable",
             f"{totals.eligible_convs} of {totals.convs} convolutions, {eligible_share(analysis)} of all MACs",
         ),
+        *cross_check.facts(analysis.cross_check),
     )
 
 

@@ -16,12 +16,12 @@ _DECIMALS = 3
 
 
 def document(benchmark: Benchmark) -> Document:
-    """Where it ran, how long each model took, how they compare, and whether that is within the limits."""
+    """Where it ran, whether the limits are kept, how long each model took, and how they compare."""
     return Document(
         title="Benchmark",
         facts=(*environment(benchmark), *rounds(benchmark), *_command(benchmark)),
         tables=filled(
-            (models(benchmark), comparisons(benchmark), throughput(benchmark), gates_view.table(benchmark.gates))
+            (gates_view.table(benchmark.gates), models(benchmark), comparisons(benchmark), throughput(benchmark))
         ),
         notes=remarks(benchmark),
     )
@@ -30,7 +30,7 @@ def document(benchmark: Benchmark) -> Document:
 def remarks(benchmark: Benchmark) -> tuple[str, ...]:
     """All cautions; those of a batch size alone say so."""
     return (
-        *(f"{remark.code}: {remark.text}" for remark in benchmark.cautions),
+        *wording.remarks(benchmark.cautions),
         *(
             f"{remark.code}: at batch {each.batch}, {remark.text}"
             for each in benchmark.throughput

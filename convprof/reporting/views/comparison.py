@@ -36,7 +36,7 @@ def document(found: RunComparison) -> Document:
         notes=(
             wording.CONVENTION,
             *(() if found.layers else ("The plans are the same.",)),
-            *(f"{remark.code}: {remark.text}" for remark in found.notices),
+            *wording.remarks(found.notices),
         ),
     )
 

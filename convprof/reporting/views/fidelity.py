@@ -15,7 +15,7 @@ def document(fidelity: Fidelity) -> Document:
         title="Fidelity: converted against original",
         facts=(Fact("Inputs compared", wording.count(fidelity.samples)), Fact("Metric", metric_line(fidelity.metric))),
         tables=filled((gates_view.table(fidelity.gates), outputs(fidelity), samples(fidelity))),
-        notes=tuple(f"{remark.code}: {remark.text}" for remark in fidelity.notices),
+        notes=wording.remarks(fidelity.notices),
     )
 
 

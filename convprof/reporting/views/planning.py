@@ -199,8 +199,7 @@ def conventions(planning: Planning) -> tuple[str, ...]:
 def cautions(planning: Planning) -> tuple[str, ...]:
     """Notices of the plan and cautions of the prices, each once."""
     prices = planning.prices
-    found = (*planning.notices, *(prices.cautions if prices else ()))
-    return tuple(dict.fromkeys(f"{each.code}: {each.text}" for each in found))
+    return wording.remarks(planning.notices, prices.cautions if prices else ())
 
 
 class _Prices:

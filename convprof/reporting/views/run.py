@@ -141,7 +141,7 @@ def stages(taken: tuple[Stage, ...]) -> Table:
 def remarks(run: Run) -> tuple[str, ...]:
     """Cautions and notices of all parts, each once."""
     parts = (run.notices, run.benchmark.cautions, run.fidelity.notices if run.fidelity else (), run.analysis.notices)
-    return tuple(dict.fromkeys(f"{remark.code}: {remark.text}" for part in parts for remark in part))
+    return wording.remarks(*parts)
 
 
 def _found(run: Run) -> tuple[Fact, ...]:

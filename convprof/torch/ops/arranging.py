@@ -67,14 +67,13 @@ def transpose(node: Node, x: Tensor) -> Tensor:
 
 def expand(_: Node, x: Tensor, wanted: tuple[int, ...]) -> Tensor:
     """Expand: both shapes spread over each other."""
-    sizes = (1,) * (x.ndim - len(wanted)) + _bounded(wanted)
+    sizes = (1,) * (x.ndim - len(wanted)) + wanted
     own = (1,) * (len(sizes) - x.ndim) + tuple(x.shape)
     return x.expand([n if size == 1 else size for n, size in zip(own, sizes, strict=True)])
 
 
 def tile(_: Node, x: Tensor, repeats: tuple[int, ...]) -> Tensor:
     """Tile."""
-    _bounded(tuple(n * max(r, 0) for n, r in zip(x.shape, repeats, strict=True)))
     return x.repeat(repeats)
 
 
@@ -140,6 +139,8 @@ def constant_of_shape(node: Node, wanted: tuple[int, ...]) -> Tensor:
 
 def number_range(_: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     """Range; scalars all."""
+    if start.is_meta or limit.is_meta or delta.is_meta:
+        raise ValueError("its length depends on the values of the model's inputs")
     first, last, step = start.item(), limit.item(), delta.item()
     if step == 0 or abs((last - first) / step) > _LARGEST:
         raise ValueError(f"a range from {first} to {last} by {step} is too large")
@@ -154,9 +155,10 @@ def trilu(node: Node, x: Tensor, k: int = 0) -> Tensor:
 
 def eye_like(node: Node, x: Tensor) -> Tensor:
     """EyeLike."""
+    _bounded(tuple(x.shape))
     dtype = node.attributes.get("dtype")
-    rows = torch.arange(x.shape[0], device=x.device)[:, None] + node.integer("k", 0)
-    return (rows == torch.arange(x.shape[1], device=x.device)).to(x.dtype if dtype is None else DTYPES[dtype])
+    rows = torch.arange(x.shape[0])[:, None] + node.integer("k", 0)
+    return (rows == torch.arange(x.shape[1])).to(x.dtype if dtype is None else DTYPES[dtype])
 
 
 def _bounded(sizes: tuple[int, ...]) -> tuple[int, ...]:

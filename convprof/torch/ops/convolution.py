@@ -20,6 +20,7 @@ _TRANSPOSED: tuple[Callable[..., Tensor], ...] = (
 
 def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Conv."""
+    _check_kernel(node, weight)
     where = windows(node, tuple(x.shape[2:]), tuple(weight.shape[2:]))
     padding = where.before
     if where.before != where.after:
@@ -30,6 +31,7 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
 
 def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """ConvTranspose: everything that the windows reach, then cut to the pads and lengthened by output_padding."""
+    _check_kernel(node, weight)
     axes = x.ndim - 2
     strides = node.integers("strides") or (1,) * axes
     dilations = node.integers("dilations") or (1,) * axes
@@ -50,6 +52,13 @@ def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = 
 def around(before: list[int] | tuple[int, ...], after: list[int] | tuple[int, ...]) -> list[int]:
     """Pads of the last axes as torch wants them: the last axis first, both ends together."""
     return [pad for pair in zip(reversed(before), reversed(after), strict=True) for pad in pair]
+
+
+def _check_kernel(node: Node, weight: Tensor) -> None:
+    """Raise ValueError for a kernel that runtimes refuse too, and torch does not or too late."""
+    said, found = node.integers("kernel_shape"), tuple(weight.shape[2:])
+    if not weight.numel() or (said or found) != found:
+        raise ValueError(f"a kernel of shape {list(weight.shape)} for kernel_shape {said}")
 
 
 def _over(kinds: tuple[Callable[..., Tensor], ...], x: Tensor) -> Callable[..., Tensor]:

@@ -16,7 +16,7 @@ def gather(node: Node, x: Tensor, places: Tensor) -> Tensor:
     """Gather: slices of an axis."""
     axis = node.integer("axis", 0) % x.ndim
     flat = _positive(places, x.shape[axis]).reshape(-1)
-    return x.index_select(axis, flat).reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    return x.index_select(axis, flat).reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
 
 
 def gather_elements(node: Node, x: Tensor, places: Tensor) -> Tensor:

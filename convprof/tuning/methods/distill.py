@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from convprof.errors import UsageError
+from convprof.errors import ModelError, UsageError
 from convprof.records.tuning import TunedStage
 from convprof.tuning import losses, settings
 from convprof.tuning.methods.contract import Work
@@ -36,6 +36,7 @@ class Imitation(Objective):
         self._temperature = work.settings.temperature
         self._pictures = work.pictures if work.mirrored else None
         self._scores = [target.name for target in self._targets if target.kind == "logits"]
+        self._check(next(work.samples.held_out_batches()))
         self._remembered: dict[int, Values] = {}
         only_scores = len(self._scores) == len(self._targets)
         if only_scores and len(self._targets) == 1 and work.samples.classes:
@@ -64,6 +65,17 @@ class Imitation(Objective):
     def figure(self, above: float, below: float) -> float:
         """Share, nats a sample, or the relative norm of the error."""
         return (above / max(below, 1e-30)) ** 0.5 if self.measure == "relative_l2" else above / below
+
+    def _check(self, batch: Batch) -> None:
+        """Raise ModelError where the student's answers are not of the teacher's shape."""
+        names = [target.name for target in self._targets]
+        with torch.no_grad():
+            ours, theirs = self._answers(batch, names), self._teacher[0].run(batch.feeds, names)
+        for target in self._targets:
+            found, wanted = ours[target.name].shape, theirs[target.name].shape
+            if found != wanted:
+                why = f"output {target.output!r} has shape {list(found)}, and {list(wanted)} in the teacher"
+                raise ModelError(self.student.network.what, why, "give the model that this one was converted from")
 
     def _wanted(self) -> list[str]:
         features = [target.features for target in self._targets if target.features in self._ours and settings.FEATURES]

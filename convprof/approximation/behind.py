@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from convprof.fitting.curves import Curve
+from convprof.approximation.curves import Curve
 from convprof.forms import Form
 from convprof.moments import Floats, Moments, Rows, joined
 from convprof.records.convs import ConvSpec

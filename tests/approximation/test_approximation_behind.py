@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from convprof.fitting.behind import ActivatedResponse, refine
-from convprof.fitting.curves import Curve, curve, grid
+from convprof.approximation.behind import ActivatedResponse, refine
+from convprof.approximation.curves import Curve, curve, grid
 from convprof.forms import PLANNABLE, Form
 from convprof.moments import Gatherer, Moments, Rows
 from convprof.records.convs import ConvSpec

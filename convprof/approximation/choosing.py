@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from convprof.fitting.behind import refine
-from convprof.fitting.evidence import Evidence, Part
+from convprof.approximation.behind import refine
+from convprof.approximation.evidence import Evidence, Part
 from convprof.forms import Form
 from convprof.moments import RIDGE
 from convprof.records.convs import ConvSpec
@@ -58,11 +58,29 @@ class Layer:
         return measure.relative_error(self.form.compose(factors, self.spec), factors.bias)
 
 
-def fit_layer(layer: Layer, evidence: Evidence) -> tuple[Factors, Recipe]:
-    """Factors with their bias, and how they were found.
+@dataclass(frozen=True)
+class Approximation:
+    """Factors with their bias, how they were found, and what they miss.
 
-    Weights-only factors stay where no fit is better on the inputs held out.
+    Errors are relative squared errors on all the evidence, behind the activation where one follows; `error_weights` is
+    that of the weights-only factors.
     """
+
+    factors: Factors
+    recipe: Recipe
+    error: float
+    error_weights: float
+
+
+def approximate(layer: Layer, evidence: Evidence) -> Approximation:
+    """The layer fitted to its evidence; weights-only factors stay where no fit is better on the inputs held out."""
+    factors, recipe = _fitted(layer, evidence)
+    whole = evidence.whole
+    error, error_weights = (layer.error(whole, chain) for chain in (factors, layer.biased(layer.start, whole)))
+    return Approximation(factors, recipe, error, error_weights)
+
+
+def _fitted(layer: Layer, evidence: Evidence) -> tuple[Factors, Recipe]:
     if evidence.held is None:
         factors = layer.closed_form(evidence.train, _PLAIN, layer.start, _SWEEPS)
         return layer.refined(evidence.train, _PLAIN, factors), _refined(_PLAIN, evidence.train)
