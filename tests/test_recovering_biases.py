@@ -72,8 +72,10 @@ def test_what_held_out_inputs_do_not_confirm_is_not_kept(tmp_path: Path) -> None
     inputs = 1 + noise(60, 3, 8, 8, seed=9)
     inputs[1::2] *= -3
     np.savez(arguments["calibration"], x=inputs)
-    stage = tuned(arguments)
+    record = convprof.tune(**arguments, settings=BIAS)
+    (stage,) = record.stages
     assert (stage.kept, stage.after) == (0, stage.before)
+    assert [notice.code for notice in record.notices] == ["no-gain"]
     before, after = (
         {each.name: each.SerializeToString() for each in onnx.load(arguments[name]).graph.initializer}
         for name in ("student", "output")

@@ -20,6 +20,7 @@ from convprof.pipeline import recipes
 from convprof.pipeline.biases import correct_biases
 from convprof.records.files import encode
 from convprof.records.progress import Progress, silent
+from convprof.records.remarks import Remark
 from convprof.records.tuning import Settings, Tuning
 from convprof.runtime import RunOptions, environment
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 RECORD, STATE = ".tuning.json", ".tune"
 _DEFAULTS = Settings()
+_NO_GAIN = Remark("no-gain", "bias found nothing better than its start, which is kept")
 
 
 def tune(
@@ -83,7 +85,7 @@ def tune(
             timer=time.perf_counter,
             progress=progress,
         )
-        record = msgspec.structs.replace(record, stages=(stage,))
+        record = msgspec.structs.replace(record, stages=(stage,), notices=() if stage.kept else (_NO_GAIN,))
     if corrected is not None and not methods:
         return _left(record, partial(save_program, corrected.program, source=source))
 
@@ -104,7 +106,7 @@ def tune(
             mirror_agreement=tuned.changes.agreement,
             times=tuned.times,
             stages=(*record.stages, *tuned.stages),
-            notices=tuned.notices,
+            notices=(*record.notices, *tuned.notices),
         )
         return _left(record, partial(modules.save, module))
 
