@@ -31,6 +31,8 @@ Sizes = Mapping[str, tuple[int, ...]]
 # The largest activation of one chunk stays below this many elements (64 MiB of float32).
 _CHUNK_ELEMENTS = 1 << 24
 _CHUNK_SAMPLES = 64
+# Bytes of the samples that are held all at once.
+_LARGEST_FEEDS = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,23 @@ def spread(model: Model, batches: Batches, samples: int) -> list[dict[str, Value
     None at all where the model fixes a batch that is larger.
     """
     fixed = fixed_batch(model)
-    size = fixed or _chunk_samples(model)
     count = min(samples, batches.count)
     count -= count % fixed if fixed else 0
-    numbers = np.linspace(0, batches.count - 1, count).astype(int).tolist()
-    single = [batches.slice(number, number + 1).first(1) for number in numbers]
-    parts = [single[start : start + size] for start in range(0, count, size)]
-    return [{name: np.concatenate([feed[name] for feed in part]) for name in part[0]} for part in parts]
+    return picked(model, batches, np.linspace(0, batches.count - 1, count).astype(int))
+
+
+def affordable(batches: Batches, wanted: int) -> int:
+    """How many samples can be held at once: `wanted`, or fewer where there are no more or where they are large."""
+    size = sum(array.nbytes for array in batches.first(1).values())
+    return max(1, min(wanted, batches.count, _LARGEST_FEEDS // max(size, 1)))
+
+
+def picked(model: Model, batches: Batches, numbers: NDArray[np.int64]) -> list[dict[str, Values]]:
+    """Those samples in feeds of the size that the model takes; what does not fill its batch is left out."""
+    fixed = fixed_batch(model)
+    size = fixed or _chunk_samples(model)
+    count = len(numbers) - (len(numbers) % fixed if fixed else 0)
+    return [batches.pick(numbers[start : start + size]) for start in range(0, count, size)]
 
 
 def around(model: Model, batches: Batches, sample: int) -> tuple[dict[str, Values], int]:
@@ -263,6 +275,14 @@ class Walk:
     def replace(self, name: str, arrangement: Arrangement) -> None:
         """Put `arrangement` in the place of a conv that the walk has not passed."""
         self._cutter.replaced(graph.replace_conv(self._convs[name], arrangement, self._names))
+
+    def shift(self, name: str, amount: NDArray[np.float64]) -> None:
+        """Add `amount` (N,) to the channels of a value that has been reached, for all that is computed from now on."""
+        for chunk in self._chunks:
+            value = self._store.get(chunk[name])
+            self._store.drop(chunk[name])
+            shifted = value + amount.reshape(-1, *(1,) * (value.ndim - 2))
+            chunk[name] = self._store.put(shifted.astype(value.dtype))
 
     def forget(self) -> None:
         """Drop every value that no node ahead reads."""

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from convprof.centring import mean_shifts
 from convprof.data import Batches
 from convprof.errors import DataError, ModelError
-from convprof.execution import Values, Walk, fixed_batch, spread
+from convprof.execution import Values, affordable, fixed_batch, spread
 from convprof.graph import (
     Model,
+    Names,
     find_convs,
     fold_batch_norm,
     is_quantized,
+    layer_name,
     read,
+    replace_conv,
     serialized,
     shift_biases,
     stored_bytes,
 )
 from convprof.holding import DEFAULT_BUDGET, Store
-from convprof.records.convs import ConvSpec
+from convprof.records.factors import ConvStep
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Quantization
 from convprof.runtime import RunOptions, open_session
 from convprof.runtime import quantize as write_int8
 
-Array = NDArray[np.float64]
-
 _SAMPLES = 256
 _SAMPLES_FOR_BIASES = 32
-# The samples are held at once: fewer where they are large.
-_LARGEST_FEEDS = 1 << 30
 # The quantiser holds models as protobuf messages, which end at 2 GB.
 _LARGEST = 3 << 29
 
@@ -45,7 +44,7 @@ def quantize(
     """Write the float `model` as int8 to `path`; activations get the range that they have on some of the samples.
 
     Biases make good what rounding the weights adds to the mean response of a conv (Nagel et al. 2019, arXiv 1906.04721,
-    section 4.2, on inputs in place of statistics of batch normalisations).
+    section 4.2; see `centring`).
 
     `options` are for a look at whether the result can be opened. Raises ModelError for a model that is int8 already,
     has nothing that can be, is too large or cannot be run, DataError for samples that do not fill its fixed batch, and
@@ -57,24 +56,21 @@ def quantize(
     size = stored_bytes(model)
     if size > _LARGEST:
         raise ModelError(what, f"{size:,} bytes are too many for the quantiser", "leave it in float")
-    feeds = spread(model, batches, _samples(batches, _SAMPLES))
+    feeds = spread(model, batches, affordable(batches, _SAMPLES))
     if not feeds:
         why = f"{batches.count} samples do not fill the model's batch of {fixed_batch(model)}"
         raise DataError(batches.what, why, "give more")
     opset = model.program.opset_imports.get("") or 0
     with Store(DEFAULT_BUDGET, path.parent) as store:
-        settled = _correct_biases(model, spread(model, batches, _samples(batches, _SAMPLES_FOR_BIASES)), options, store)
+        settled = _correct_biases(
+            model, spread(model, batches, affordable(batches, _SAMPLES_FOR_BIASES)), options, store
+        )
     write_int8(serialized(settled.program, what), opset, _told(feeds, progress), path, what)
     if not is_quantized(read(path)[1]):
         raise ModelError(what, "it cannot be quantised: no operator in it has an int8 form", "leave it in float")
     open_session(path, options)
     samples = sum(len(next(iter(feed.values()))) for feed in feeds)
     return Quantization(str(path), samples, size, path.stat().st_size, model.notices)
-
-
-def _samples(batches: Batches, wanted: int) -> int:
-    size = sum(array.nbytes for array in batches.first(1).values())
-    return max(1, min(wanted, _LARGEST_FEEDS // max(size, 1)))
 
 
 def _correct_biases(model: Model, feeds: Sequence[dict[str, Values]], options: RunOptions, store: Store) -> Model:
@@ -85,46 +81,28 @@ def _correct_biases(model: Model, feeds: Sequence[dict[str, Values]], options: R
     folded = fold_batch_norm(model, {conv.name for conv in find_convs(model)})
     if not feeds:
         return folded
-    walk, shifts = Walk(folded, feeds, options, store), {}
-    for conv in find_convs(folded):
+    shifts = mean_shifts(folded, _rounded(folded), feeds, options, store)
+    layers = {conv.name for conv in find_convs(folded)}
+    return shift_biases(folded, {layer_name(name, layers): shift for name, shift in shifts.items()})
+
+
+def _rounded(model: Model) -> Model:
+    """A copy of the model whose convs have the kernels that int8 holds, with one scale for each output channel."""
+    copy = replace(model, program=model.program.clone())
+    names = Names(copy.program)
+    for conv in find_convs(copy):
         if conv.refusal is not None or conv.dtype != "float32":
             continue
-        means = [(len(values), values.mean(axis=0, dtype=np.float64)) for values in walk.reach(conv.input_name)]
-        mean = sum(count * each for count, each in means) / sum(count for count, _ in means)
-        kernel = conv.kernel().astype(np.float64)
+        kernel, bias = conv.kernel().astype(np.float64), conv.bias()
         if not np.isfinite(kernel).all():
             raise ModelError(model.file.path, f"weights of {conv.name!r} are NaN or infinite", "export the model again")
-        shifts[conv.name] = _mean_response(kernel - _rounded(kernel), np.asarray(mean), conv.known_site.spec)
-        walk.forget()
-    return shift_biases(folded, shifts)
-
-
-def _rounded(kernel: Array) -> Array:
-    """The kernel as int8 holds it, with one scale for each output channel and without -128."""
-    largest = np.abs(kernel).max(axis=tuple(range(1, kernel.ndim)), keepdims=True)
-    scale = np.where(largest > 0, largest, 1) / 127
-    rounded: Array = np.rint(kernel / scale) * scale
-    return rounded
-
-
-def _mean_response(kernel: Array, mean: Array, spec: ConvSpec) -> Array:
-    """What the conv answers, (N,), on average over all positions of the input `mean` (M, ...)."""
-    axes = len(spec.kernel_shape)
-    padded = np.pad(mean, [(0, 0), *zip(spec.pads[:axes], spec.pads[axes:], strict=True)])
-    reach = [(size - 1) * dilation for size, dilation in zip(spec.kernel_shape, spec.dilations, strict=True)]
-    total = np.zeros(len(kernel))
-    for tap in product(*map(range, spec.kernel_shape)):
-        starts = [place * dilation for place, dilation in zip(tap, spec.dilations, strict=True)]
-        seen: tuple[slice, ...] = (slice(None),)
-        seen += tuple(
-            slice(start, length - most + start, stride)
-            for start, length, most, stride in zip(starts, padded.shape[1:], reach, spec.strides, strict=True)
+        largest = np.abs(kernel).max(axis=tuple(range(1, kernel.ndim)), keepdims=True)
+        scale = np.where(largest > 0, largest, 1) / 127  # without -128
+        step = ConvStep(
+            conv.known_site.spec, np.rint(kernel / scale) * scale, None if bias is None else bias.astype(np.float64)
         )
-        weight: tuple[slice | int, ...] = (slice(None), slice(None), *tap)
-        inputs = padded[seen].reshape(spec.group, spec.in_channels // spec.group, -1).mean(axis=2)
-        weights = kernel[weight].reshape(spec.group, -1, kernel.shape[1])
-        total += np.einsum("gnm,gm->gn", weights, inputs).reshape(-1)
-    return total
+        replace_conv(conv, (step,), names)
+    return copy
 
 
 def _told(feeds: list[dict[str, Values]], progress: Progress) -> Iterator[dict[str, Values]]:

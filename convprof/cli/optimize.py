@@ -24,13 +24,16 @@ from convprof.cli.options import (
     seed_option,
     shape_options,
 )
-from convprof.cli.reading import read_budget, read_bytes, read_dims, read_limits, read_shapes
+from convprof.cli.reading import read_budget, read_bytes, read_dims, read_limits, read_seconds, read_shapes
+from convprof.errors import UsageError
+from convprof.records.tuning import Settings
 
 _EXAMPLES = """\b
 Examples:
   convprof optimize model.onnx --calibration inputs.npz -o run
   convprof optimize model.onnx --calibration pictures/ --preprocess imagenet,size=224 --target-latency 0.4 -o run
   convprof optimize model.onnx --calibration calib.npz --eval test.npz --labels y --max-drop 0.5 -o run
+  convprof optimize model.onnx --calibration train.npz --eval test.npz --labels y --tune --time-budget 1h -o run
   convprof optimize model.onnx --calibration calib.npz --fail-if-slower-than 1.5 --fail-if-drop-above 1.0 -o run
 \b
 Exit code 1 means: done, and the result is not worth having; the report says why. With --fail-if options these alone
@@ -54,6 +57,12 @@ decide: 1 means that the result breaks one, or cannot be seen to keep it; which 
 @run_options
 @seed_option
 @fit_options
+@click.option(
+    "--tune",
+    is_flag=True,
+    help="Train the result to answer as MODEL does, on the calibration data: pip install 'convprof[tune]'.",
+)
+@click.option("--time-budget", metavar="TIME", help="How long to train, as 90s, 20m or 1.5h.  [default: 20m]")
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="RUN_DIR", help="Where to leave the result.")
 @quiet_option
 def command(
@@ -85,6 +94,8 @@ def command(
     seed: int,
     memory: str,
     resume: bool,
+    tune: bool,
+    time_budget: str | None,
     output: str,
     quiet: bool,
 ) -> int:
@@ -96,6 +107,9 @@ def command(
     held = read_bytes(memory, f"--memory {memory!r}")
     budget = read_budget(target_latency, target_macs, target_params, max_drop, min_sqnr)
     limits = read_limits(slowest, drop, params, macs)
+    if time_budget is not None and not tune:
+        raise UsageError("--time-budget", "that is the time to train for", "give --tune too")
+    training = Settings(seconds=read_seconds(time_budget or "20m", "--time-budget"), seed=seed) if tune else None
     import convprof
     from convprof.reporting import render_run
 
@@ -122,6 +136,7 @@ def command(
         seed=seed,
         memory=held,
         resume=resume,
+        tune=training,
         command=shlex.join(["convprof", *sys.argv[1:]]),
         progress=console.reporter(quiet),
     )

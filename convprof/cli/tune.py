@@ -39,10 +39,9 @@ Examples:
 @click.option("-o", "--output", type=click.Path(), metavar="OUT", help="The new model; MODEL.tuned.onnx by default.")
 @click.option(
     "--recipe",
-    default=",".join(DEFAULTS.recipe),
-    show_default=True,
     metavar="METHODS",
-    help="distill (answer as ORIGINAL does) and finetune (as labels say), one after another with commas.",
+    help="bias, reconstruct, distill (all to answer as ORIGINAL does) and finetune (as labels say), with commas; by "
+    "default distill, of few inputs reconstruct before it.",
 )
 @click.option("--time-budget", default="20m", show_default=True, metavar="TIME", help="As 90s, 20m or 1.5h.")
 @click.option(
@@ -104,7 +103,7 @@ def command(
     labels: str | None,
     preprocess: str | None,
     output: str | None,
-    recipe: str,
+    recipe: str | None,
     time_budget: str,
     epochs: float | None,
     train: str,
@@ -126,7 +125,7 @@ def command(
     is never worse on it than MODEL.
     """
     settings = Settings(
-        recipe=tuple(recipe.split(",")),
+        recipe=None if recipe is None else tuple(recipe.split(",")),
         train=cast("Literal['factors', 'all']", train),
         augment=None if augment is None else () if augment == "none" else tuple(augment.split(",")),
         seconds=read_seconds(time_budget, "--time-budget"),

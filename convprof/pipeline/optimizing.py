@@ -30,6 +30,7 @@ from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_
 from convprof.pipeline.job import Job, scores
 from convprof.pipeline.opening import ONE_THREAD, PICTURES, PLAN, judged_on, open_to_fit
 from convprof.pipeline.proposing import choices
+from convprof.pipeline.recovering import Recovered, check, recover
 from convprof.pipeline.rivals import int8, rival
 from convprof.pipeline.steps import Watch, pictures, summaries
 from convprof.records.analysis import Analysis
@@ -39,6 +40,7 @@ from convprof.records.gates import Limits
 from convprof.records.plan import Budget
 from convprof.records.progress import Progress, silent
 from convprof.records.run import Run
+from convprof.records.tuning import Settings
 from convprof.reporting import render_run
 from convprof.runtime import RunOptions
 
@@ -69,6 +71,7 @@ def optimize(
     seed: int = 0,
     memory: int = DEFAULT_BUDGET,
     resume: bool = False,
+    tune: Settings | None = None,
     command: str = "convprof.optimize(...)",
     progress: Progress = silent,
     timer: Callable[[], float] = time.perf_counter,
@@ -78,7 +81,8 @@ def optimize(
     Without a budget the plan is the fastest whose loss the verdict allows. Prices and damages are kept in `run_dir`:
     another budget starts from there. `limits` change nothing of the result: they are held against it, and what came of
     that is in `gates`. `memory` and `resume` are as in `rewrite`; the layers of a fit that was cut short
-    lie in `run_dir`.fit. `sweep` adds a row of plans from gentle to harsh, `measure` what each of them comes to.
+    lie in `run_dir`.fit. With `tune` the model is trained behind the fit, which needs torch; where that stands is kept
+    in `run_dir`.tune. `sweep` adds a row of plans from gentle to harsh, `measure` what each of them comes to.
     """
     final = Path(run_dir)
     keep_apart(final / _MODEL, [Path(model)])
@@ -87,6 +91,8 @@ def optimize(
         opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
         judged = judged_on(opened, batches, evaluation, labels, preprocess, seed)
         gates.check(limits, judged=judged is not None)
+        if tune is not None:
+            check(opened, batches)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         convs = planning.select(before, only, skip)
         watch.stage("analyze")
@@ -106,11 +112,16 @@ def optimize(
         prepared = rewriting.prepare(opened, plan)
         kept = ends.enter_context(fitting.keep(final, prepared, plan, batches, options, seed, resume))
         done = carried_out(job, decision, folder / _MODEL, kept)
-        after = analysis.analyze(done.written, max_rank=0)
-        fidelity = done.fidelity
         watch.stage("fit and verify", batches)
         scored = scores(job, done)
         watch.stage("score by weights")
+        better = Recovered(done)
+        if tune is not None:
+            better = recover(job, done, tune, resume, ends)
+            watch.stage("tune", batches)
+        done = better.conversion
+        after = analysis.analyze(done.written, max_rank=0)
+        fidelity = done.fidelity
         seen = pictures(opened, done.written, judged, fidelity, options) if judged and fidelity else None
         watch.stage("pictures")
         dense8 = int8(job, folder / _INT8)
@@ -144,10 +155,11 @@ def optimize(
                 *decision.remarks,
                 *dense8.remarks,
                 *kept.notices,
+                *better.notices,
             ),
             planning=planning_record(decision, choice, damage.measure, command),
             rival=None if other is None else msgspec.structs.replace(other, path=str(final / _INT8)),
-            scores=scored,
+            scores=(*scored, *better.scores),
         )
         run = msgspec.structs.replace(run, gates=gates.of_run(run, limits))
         write_text(folder / PLAN, encode(plan))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +13,24 @@ import msgspec
 
 from convprof._version import __version__
 from convprof.data import Batches, open_data
+from convprof.execution import load, settle
 from convprof.files import keep_apart, staged
-from convprof.graph import declared_inputs, read
+from convprof.graph import save_program
+from convprof.pipeline import recipes
+from convprof.pipeline.biases import correct_biases
 from convprof.records.files import encode
 from convprof.records.progress import Progress, silent
+from convprof.records.remarks import Remark
 from convprof.records.tuning import Settings, Tuning
 from convprof.runtime import RunOptions, environment
 
 if TYPE_CHECKING:
     from convprof.torch import Module
+    from convprof.tuning import Kept
 
 RECORD, STATE = ".tuning.json", ".tune"
 _DEFAULTS = Settings()
+_NO_GAIN = Remark("no-gain", "bias found nothing better than its start, which is kept")
 
 
 def tune(
@@ -41,42 +49,84 @@ def tune(
 
     The result is written to `output`, by default beside the student with `.tuned` in its name, and the record that is
     returned beside it as `.tuning.json`. Where the run stands is kept in `output`.tune until it ends; `resume` goes on
-    from there, and gives what the run would have given. Needs torch, that is `pip install 'convprof[tune]'`.
+    from there, and gives what the run would have given. Needs torch, that is `pip install 'convprof[tune]'`, for every
+    method but `bias`.
     """
-    from convprof import torch as modules
-    from convprof import tuning
-
     source = Path(student)
     target = Path(output) if output is not None else source.with_name(f"{source.stem}.tuned{source.suffix}")
     keep_apart(target, [source, *([] if teacher is None else [Path(teacher)])])
-    file, program = read(source)
-    batches = open_data(calibration, declared_inputs(program), preprocess=preprocess, labels=labels)
-    module = modules.load(source)
+    loaded = load(source)
+    batches = open_data(calibration, loaded.inputs, preprocess=preprocess, labels=labels)
+    recipe = recipes.usual(batches.count) if settings.recipe is None else settings.recipe
+    methods = recipes.trained(recipe, teacher)
+    record = Tuning(
+        schema="convprof.tuning/1",
+        convprof=__version__,
+        torch=None,
+        device="cpu",
+        student=loaded.file,
+        teacher=None if teacher is None else load(Path(teacher)).file,
+        path=str(target),
+        data=calibration,
+        labels=labels,
+        settings=msgspec.structs.replace(settings, recipe=recipe),
+        mirrored=False,
+        mirror_agreement=None,
+        times=(),
+        stages=(),
+    )
+    corrected = None
+    if recipes.BIAS in recipe and teacher is not None:
+        corrected, stage = correct_biases(
+            settle(loaded, {}, {}, batches.shapes),
+            settle(load(Path(teacher)), {}, {}, batches.shapes),
+            batches,
+            options=RunOptions(settings.threads or 1),
+            timer=time.perf_counter,
+            progress=progress,
+        )
+        record = msgspec.structs.replace(record, stages=(stage,), notices=() if stage.kept else (_NO_GAIN,))
+    if corrected is not None and not methods:
+        return _left(record, partial(save_program, corrected.program, source=source))
+
+    from convprof import torch as modules
+    from convprof import tuning
+
+    module = modules.load(source) if corrected is None else modules.from_model(corrected)
     original = None if teacher is None else modules.load(teacher)
-    key = {**_key(module, original, batches), **_told(settings)}
-    with tuning.Kept(target.with_name(f"{target.name}{STATE}"), key, resume) as kept:
-        tuned = tuning.tune(module, original, batches, settings, kept, timer=time.perf_counter, progress=progress)
-        record = Tuning(
-            schema="convprof.tuning/1",
-            convprof=__version__,
+    wanted = msgspec.structs.replace(settings, recipe=methods)
+    with keep(target.with_name(f"{target.name}{STATE}"), module, original, batches, wanted, resume) as kept:
+        tuned = tuning.tune(module, original, batches, wanted, kept, timer=time.perf_counter, progress=progress)
+        record = msgspec.structs.replace(
+            record,
             torch=tuned.torch,
             device=tuned.device,
-            student=file,
-            teacher=None if teacher is None else read(Path(teacher))[0],
-            path=str(target),
-            data=calibration,
-            labels=labels,
-            settings=tuned.settings,
+            settings=msgspec.structs.replace(tuned.settings, recipe=recipe),
             mirrored=tuned.changes.mirrored,
             mirror_agreement=tuned.changes.agreement,
             times=tuned.times,
-            stages=tuned.stages,
-            notices=tuned.notices,
+            stages=(*record.stages, *tuned.stages),
+            notices=(*record.notices, *tuned.notices),
         )
-        with staged(target.parent) as folder:
-            modules.save(module, folder / target.name)
-            (folder / f"{target.stem}{RECORD}").write_text(encode(record), encoding="utf-8")
+        return _left(record, partial(modules.save, module))
+
+
+def _left(record: Tuning, save: Callable[[Path], None]) -> Tuning:
+    """The record, written beside the model."""
+    target = Path(record.path)
+    with staged(target.parent) as folder:
+        save(folder / target.name)
+        (folder / f"{target.stem}{RECORD}").write_text(encode(record), encoding="utf-8")
     return record
+
+
+def keep(
+    path: Path, student: Module, teacher: Module | None, batches: Batches, settings: Settings, resume: bool
+) -> Kept:
+    """The place where it is kept how far a training run has come; errors as of `convprof.tuning.Kept`."""
+    from convprof.tuning import Kept
+
+    return Kept(path, {**_key(student, teacher, batches), **_told(settings)}, resume)
 
 
 def _key(student: Module, teacher: Module | None, batches: Batches) -> dict[str, str]:

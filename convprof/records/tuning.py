@@ -15,13 +15,13 @@ Precision = Literal["float32", "bfloat16"]
 class Settings(msgspec.Struct, frozen=True):
     """What a user may say of a training run. These defaults are the only ones.
 
-    A method named twice runs twice. `augment` of None is chosen from the graph and the data. The run takes `seconds`,
-    or instead of them `epochs` passes over the data for every method. `learning_rate` is the peak: with `muon` in units
-    of a weight's norm, with `adamw` absolute; None is what suits the optimiser. `loss` of None is chosen from the graph
-    and the labels; `threads` of None are torch's.
+    A method named twice runs twice; a `recipe` of None is chosen by how many inputs there are, `augment` of None from
+    the graph and the data. The run takes `seconds`, or instead of them `epochs` passes over the data for every method.
+    `learning_rate` is the peak: with `muon` in units of a weight's norm, with `adamw` absolute; None is what suits the
+    optimiser. `loss` of None is chosen from the graph and the labels; `threads` of None are torch's.
     """
 
-    recipe: tuple[str, ...] = ("distill",)
+    recipe: tuple[str, ...] | None = None
     train: Literal["factors", "all"] = "all"
     augment: tuple[str, ...] | None = None
     seconds: float = 1200.0
@@ -65,9 +65,10 @@ class CurvePoint(msgspec.Struct, frozen=True):
 class TunedStage(msgspec.Struct, frozen=True):
     """One method of the recipe: what it saw, how long it took, and the held-out measure before and after it.
 
-    `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `top1` and the name of a loss need
-    labels; `better` says which way it should go. Of `steps` the weights after step `kept` were kept, 0 being the start.
-    `rollbacks` counts how often the run diverged and was taken back, `learning_rate` is what it ended with.
+    `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `agreement` is the share of inputs
+    that get its class, `top1` and the name of a loss need labels; `better` says which way it should go. Of `steps`, for
+    `bias` one a convolution, the weights after step `kept` were kept, 0 being the start. `rollbacks` counts how often
+    the run diverged and was taken back, `learning_rate` is what it ended with.
     """
 
     method: str
@@ -92,12 +93,13 @@ class Tuning(msgspec.Struct, frozen=True):
 
     `settings` are those used, what was left to convprof included; `mirrored` says that the teacher's answer was its
     mean over a picture and its mirror image, `mirror_agreement` for which share of pictures the two agree on the class.
-    `times` are the ways to run that were tried, the one used first; it is empty where nothing was trained by steps.
+    `times` are the ways to run that were tried for the last method, the one used first. Without training by steps it is
+    empty, and `torch`, its version, None.
     """
 
     schema: Literal["convprof.tuning/1"]
     convprof: str
-    torch: str
+    torch: str | None
     device: str
     student: ModelFile
     teacher: ModelFile | None

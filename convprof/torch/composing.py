@@ -35,8 +35,13 @@ def compose(module: Module) -> Network:
     Values within a chain can no longer be asked for. Chains that no one conv equals stay as they are.
     """
     before = module.network
-    module.rewire(_composed(before, _weights(module)))
+    module.rewire(composed(module))
     return before
+
+
+def composed(module: Module) -> Network:
+    """The module's network with each of its chains as one dense conv; the module stays as it is."""
+    return _composed(module.network, _weights(module))
 
 
 def _weights(module: Module) -> dict[str, Tensor]:

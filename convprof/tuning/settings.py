@@ -24,6 +24,9 @@ FEATURES = 0.0
 TEACHER = 0.5
 """Share of the teacher in the loss of `finetune` where there is one."""
 
+LARGEST_BLOCK = 8
+"""Layers that `reconstruct` passes between two values that it compares, unless too many cross there."""
+
 HELD_OUT = 0.05
 MOST_HELD_OUT = 2000
 LIKED_HELD_OUT = 100

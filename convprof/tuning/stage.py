@@ -49,8 +49,11 @@ def tune(
     *,
     timer: Callable[[], float],
     progress: Progress,
+    after: Callable[[tuple[TunedStage, ...]], None] | None = None,
 ) -> Tuned:
-    """Train the student by the methods of the recipe, one after another, and leave it on the CPU.
+    """Train the student by the methods of the recipe, which must name them, and leave it on the CPU.
+
+    `after` is told of every method when it has been run, by its stages; the student then has the weights it left.
 
     Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
     student and teacher do not go together or cannot be trained.
@@ -74,7 +77,7 @@ def tune(
         augmentation = Augmentation(changes.names, wanted.seed, turned)
         running = Running(student, device)
         course = Course(samples, running, augmentation, changes.pictures, kept, timer, progress)
-        _Run(course, teacher, chosen, changes.mirrored, len(methods)).go(methods)
+        _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
         running.restore()
     student.cpu()
     stages = kept.standing.stages
@@ -85,21 +88,24 @@ def tune(
 class _Run:
     """The recipe on its course: which method, and which of its stages, comes next."""
 
-    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool, methods: int) -> None:
+    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool) -> None:
         self._course, self._chosen = course, chosen
         self._trained = preparing.trained(course.running.student, chosen.train)
         self._teacher, self._mirrored = teacher, mirrored
-        self._seconds = chosen.seconds / methods
+        self._seconds = 0.0
         self._done: Iterator[TunedStage] = iter(())
 
-    def go(self, methods: Sequence[Method]) -> None:
-        """Run the methods that are not finished yet."""
+    def go(self, methods: Sequence[Method], after: Callable[[tuple[TunedStage, ...]], None] | None) -> None:
+        """Run the methods that are not finished yet; what one leaves of its time is for those behind it."""
         standing, student = self._course.kept.standing, self._course.running.student
         self._restore()
         for method in methods[standing.methods :]:
-            self._done = iter(standing.stages[len(standing.stages) - standing.within :])
+            finished = len(standing.stages) - standing.within
+            spent = 60 * sum(stage.minutes for stage in standing.stages[:finished])
+            self._seconds = max(0.0, self._chosen.seconds - spent) / (len(methods) - standing.methods)
+            self._done = iter(standing.stages[finished:])
             train = partial(self._train, method.name)
-            method.run(
+            stages = method.run(
                 Work(
                     student=student,
                     teacher=self._teacher,
@@ -112,7 +118,11 @@ class _Run:
                 )
             )
             standing.methods, standing.within = standing.methods + 1, 0
+            if standing.methods < len(methods):
+                standing.times = ()  # what is fast for one method need not be for another
             self._course.kept.write({"student": student.state_dict()})
+            if after is not None:
+                after(stages)
 
     def _train(self, method: str, objective: Objective, share: float) -> TunedStage:
         kept, running = self._course.kept, self._course.running
@@ -185,11 +195,12 @@ def _check_numbers(wanted: Settings) -> None:
 
 
 def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list[Method]:
-    unknown = [name for name in wanted.recipe if name not in METHODS]
-    if unknown or not wanted.recipe:
+    recipe = wanted.recipe or ()
+    unknown = [name for name in recipe if name not in METHODS]
+    if unknown or not recipe:
         named = f"no method is called {unknown[0]!r}" if unknown else "it names no method"
-        raise UsageError("--recipe", named, f"known are {', '.join(METHODS)}; several with commas")
-    methods = [METHODS[name] for name in wanted.recipe]
+        raise UsageError("--recipe", named, f"known are bias, {', '.join(METHODS)}; several with commas")
+    methods = [METHODS[name] for name in recipe]
     for method in methods:
         if method.needs_teacher and teacher is None:
             raise UsageError(f"--recipe {method.name}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 import convprof
+from convprof import torch as modules
+from convprof import tuning
+from convprof.data import open_data
+from convprof.graph import declared_inputs, read
 from convprof.records.tuning import Settings
 
 CLASSES = """g (float[N, 1, 8, 8] x) => (float[N, 4] y) {
@@ -61,7 +66,8 @@ class Problem:
     def tune(self, output: str = "out.onnx", **options: Any) -> Any:
         """Train with settings by name, and what else `convprof.tune` takes."""
         names = set(Settings.__struct_fields__) & set(options)
-        settings = Settings(**{"batch": 32, "learning_rate": 0.01, "threads": 1, **{n: options.pop(n) for n in names}})
+        usual = {"recipe": ("distill",), "batch": 32, "learning_rate": 0.01, "threads": 1}
+        settings = Settings(**{**usual, **{name: options.pop(name) for name in names}})
         return convprof.tune(
             self.student,
             self.folder / output,
@@ -87,6 +93,25 @@ def problem(folder: Path, text: str = CLASSES, samples: int = 360, form: str = "
     x = random.standard_normal((samples, 1, 8, 8)).astype(np.float32)
     np.savez(data, x=x, label=random.integers(0, 4, samples), wanted=x * 0.5)
     return Problem(teacher, student, data, folder)
+
+
+def trained(
+    each: Problem, settings: Settings, stop_after: int | None = None, resume: bool = False, output: str = "out.onnx"
+) -> tuning.Tuned:
+    """A run whose clock does not depend on the machine, cut short after so many steps where that is asked for."""
+    steps = itertools.count(1)
+
+    def progress(what: str, done: int, total: int) -> None:
+        if next(steps) == stop_after:
+            raise KeyboardInterrupt
+
+    student, teacher = modules.load(each.student), modules.load(each.teacher)
+    batches = open_data(str(each.data), declared_inputs(read(each.student)[1]), labels="label")
+    with tuning.Kept(each.folder / f"{output}.tune", {"settings": repr(settings)}, resume) as kept:
+        clock = itertools.count().__next__
+        tuned = tuning.tune(student, teacher, batches, settings, kept, timer=clock, progress=progress)
+    modules.save(student, each.folder / output)
+    return tuned
 
 
 def weights(path: Path) -> dict[str, NDArray[Any]]:

@@ -39,8 +39,8 @@ def test_the_whole_command(each: Problem, capsys: pytest.CaptureFixture[str]) ->
     assert "flip, crop" in out
     record = json.loads(Path("student.tuned.tuning.json").read_text(encoding="utf-8"))
     assert record["schema"] == "convprof.tuning/1"
-    (stage,) = record["stages"]
-    assert stage["after"] < stage["before"]
+    assert [stage["method"] for stage in record["stages"]] == record["settings"]["recipe"] == ["reconstruct", "distill"]
+    assert all(stage["after"] < stage["before"] for stage in record["stages"])
     assert record["settings"]["augment"] == ["flip", "crop"]
     assert sorted(path.name for path in Path().iterdir()) == [
         "data.npz",
@@ -61,13 +61,13 @@ def test_formats(each: Problem, capsys: pytest.CaptureFixture[str]) -> None:
     header, *rows = out.splitlines()
     assert header == "stage,method,measure,steps,minutes,loss,value"
     assert len(rows) > 2
-    assert rows[0].startswith("0,distill,kl,0,0.0,,")
+    assert rows[0].startswith("0,reconstruct,relative_l2,0,0.0,,")
 
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("student.onnx", "--calibration", "data.npz"), "--recipe distill: it imitates a teacher (give --teacher"),
+        (("student.onnx", "--calibration", "data.npz"), "--recipe reconstruct: it imitates a teacher (give --teacher"),
         (("student.onnx", *COMMON, "--time-budget", "soon"), "--time-budget 'soon': it is no time above 0"),
         (("student.onnx", *COMMON, "--time-budget", "0m"), "it is no time above 0"),
         (("student.onnx", *COMMON, "--recipe", "distill,,"), "--recipe: no method is called ''"),

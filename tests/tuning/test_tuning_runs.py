@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from small_networks import CLASSES, NORMALISED, PICTURES, SOFT, Problem, problem, same, weights
+from small_networks import CLASSES, NORMALISED, PICTURES, SOFT, Problem, problem, same, trained, weights
 
 import convprof
-from convprof import torch as modules
-from convprof import tuning
-from convprof.data import open_data
 from convprof.errors import ConvprofError, DataError, ModelError, OutputError, UsageError
-from convprof.graph import declared_inputs, read
 from convprof.records.files import decode
 from convprof.records.tuning import Settings, Tuning
 from convprof.runtime import open_session
 
-QUICK = Settings(batch=32, learning_rate=0.01, threads=1, epochs=4)
+QUICK = Settings(recipe=("distill",), batch=32, learning_rate=0.01, threads=1, epochs=4)
 
 
 @pytest.fixture
@@ -102,25 +97,6 @@ def test_time_is_reckoned_in_steps(classes: Problem) -> None:
     (stage,) = record.stages
     assert stage.steps > 10
     assert stage.minutes < 0.1
-
-
-def trained(
-    each: Problem, settings: Settings, stop_after: int | None = None, resume: bool = False, output: str = "out.onnx"
-) -> tuning.Tuned:
-    """A run whose clock does not depend on the machine, cut short after so many steps where that is asked for."""
-    steps = itertools.count(1)
-
-    def progress(what: str, done: int, total: int) -> None:
-        if next(steps) == stop_after:
-            raise KeyboardInterrupt
-
-    student, teacher = modules.load(each.student), modules.load(each.teacher)
-    batches = open_data(str(each.data), declared_inputs(read(each.student)[1]), labels="label")
-    with tuning.Kept(each.folder / f"{output}.tune", {"settings": repr(settings)}, resume) as kept:
-        clock = itertools.count().__next__
-        tuned = tuning.tune(student, teacher, batches, settings, kept, timer=clock, progress=progress)
-    modules.save(student, each.folder / output)
-    return tuned
 
 
 @pytest.mark.parametrize("train", ["factors", "all"])
@@ -230,7 +206,11 @@ def test_a_loss_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("options", "error", "why"),
     [
-        ({"recipe": ("distil",)}, UsageError, "no method is called 'distil'.*known are distill, finetune"),
+        (
+            {"recipe": ("distil",)},
+            UsageError,
+            "no method is called 'distil'.*known are bias, reconstruct, distill, finetune",
+        ),
         ({"recipe": ()}, UsageError, "it names no method"),
         ({"recipe": ("finetune",)}, UsageError, "it learns from labels.*--labels"),
         ({"teacher": None}, UsageError, "--teacher"),

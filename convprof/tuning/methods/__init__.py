@@ -3,8 +3,10 @@
 from convprof.tuning.methods.contract import Method, Work
 from convprof.tuning.methods.distill import Distill
 from convprof.tuning.methods.finetune import Finetune
+from convprof.tuning.methods.reconstruct import Reconstruct
 
 METHODS: dict[str, Method] = {
+    "reconstruct": Reconstruct(),
     "distill": Distill(),
     "finetune": Finetune(),
 }

@@ -1,0 +1,26 @@
+"""Recipes: which methods win accuracy back, in which order."""
+
+from __future__ import annotations
+
+from convprof.errors import UsageError
+
+BIAS = "bias"
+FEW = 4096
+"""Samples, below which blocks are trained one by one first (docs/decisions/0031-recipe.md)."""
+
+
+def usual(samples: int) -> tuple[str, ...]:
+    """The recipe for so many samples without labels."""
+    return ("reconstruct", "distill") if samples < FEW else ("distill",)
+
+
+def trained(recipe: tuple[str, ...], teacher: object) -> tuple[str, ...]:
+    """The methods of a recipe behind `bias`; raises UsageError where that is not the first, or has no teacher."""
+    if BIAS not in recipe:
+        return recipe
+    if BIAS in recipe[1:]:
+        why = "what trains behind it finds better biases than means do, and what trains before it has found them"
+        raise UsageError(f"--recipe {','.join(recipe)}", why, "name bias first, or leave it out")
+    if teacher is None:
+        raise UsageError(f"--recipe {BIAS}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")
+    return recipe[1:]

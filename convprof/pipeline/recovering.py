@@ -1,0 +1,99 @@
+"""Trains the model that a plan has made to answer as the original does: what `optimize --tune` does behind the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from convprof.data import Batches
+from convprof.errors import UsageError
+from convprof.graph import Model, read
+from convprof.notices import is_synthetic
+from convprof.pipeline import recipes
+from convprof.pipeline.job import Conversion, Job
+from convprof.pipeline.steps import compare
+from convprof.pipeline.training import STATE, keep
+from convprof.records.fidelity import Fidelity
+from convprof.records.remarks import Remark
+from convprof.records.run import StageScore
+from convprof.records.tuning import Settings, TunedStage
+
+if TYPE_CHECKING:
+    from convprof.torch import Module
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """The conversion as it was trained, and how near it was to the original after each method."""
+
+    conversion: Conversion
+    scores: tuple[StageScore, ...] = ()
+    notices: tuple[Remark, ...] = ()
+
+
+def check(opened: Model, batches: Batches | None) -> None:
+    """Raise what would come of training the model on the data behind a long fit: no data, no torch, operators unknown.
+
+    Synthetic pictures are no data: what is trained on them for long fits them and nothing else.
+    """
+    if batches is None or is_synthetic(batches):
+        raise UsageError("--tune", "there is no data to train on", "give --calibration DATA")
+    from convprof import torch as modules
+
+    modules.from_model(opened)
+
+
+def recover(job: Job, done: Conversion, settings: Settings, resume: bool, ends: ExitStack) -> Recovered:
+    """Train by the settings, all weights of the conversion's model, and write it again.
+
+    Each method's result is compared with the original on the data for judging. Where the training stands is kept beside
+    the user's folder until `ends` is closed; with `resume` it goes on from there, and methods that were finished then
+    are not compared again.
+    """
+    if job.batches is None or not done.plan.layers:
+        return Recovered(done)
+    from convprof import torch as modules
+    from convprof import tuning
+
+    student, teacher = modules.from_model(done.written), modules.from_model(job.opened)
+    if settings.recipe is None:
+        settings = msgspec.structs.replace(settings, recipe=recipes.usual(job.batches.count))
+    place = job.final.absolute()
+    state = place.with_name(f"{place.name}{STATE}")
+    kept = ends.enter_context(keep(state, student, teacher, job.batches, settings, resume))
+    path = Path(done.written.file.path)
+    scores: list[StageScore] = []
+
+    def judged() -> Fidelity | None:
+        _write(modules.save, student, path, job.folder)
+        if job.judged is None:
+            return None
+        return compare(job.opened, job.path, path, job.judged, job.metric, job.options, job.progress)
+
+    def after(stages: tuple[TunedStage, ...]) -> None:
+        fidelity, seconds = judged(), 60 * sum(stage.minutes for stage in stages)
+        if fidelity is not None:
+            scores.append(StageScore(stages[0].method, fidelity, stages[0].samples, seconds))
+
+    tuned = tuning.tune(
+        student, teacher, job.batches, settings, kept, timer=job.timer, progress=job.progress, after=after
+    )
+    fidelity = scores[-1].fidelity if scores else judged()
+    file, program = read(path)
+    made = replace(done, written=replace(done.written, file=file, program=program), fidelity=fidelity)
+    return Recovered(made, tuple(scores), tuned.notices)
+
+
+def _write(save: Callable[[Module, Path], None], module: Module, path: Path, scratch: Path) -> None:
+    """Put the module's weights into the file that it came from."""
+    with TemporaryDirectory(prefix=".tuned-", dir=scratch) as folder:
+        save(module, Path(folder) / path.name)
+        path.with_name(f"{path.name}.data").unlink(missing_ok=True)
+        for part in sorted(Path(folder).iterdir()):
+            part.replace(path.with_name(part.name))
