@@ -61,6 +61,7 @@ bench: $(VENV)/bench.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py --models $(MODELS)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/pages.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/module.py --models $(MODELS) --data $(DATA)
+	$(BIN)/python benchmarks/tune.py --models $(MODELS) --data $(DATA)
 	$(BIN)/python benchmarks/startup.py
 
 clean:
