@@ -1,7 +1,4 @@
-"""Every number that training goes by: those that users may change are `Settings`, the others stand here.
-
-The defaults are what docs/benchmarks/tune.md was measured with.
-"""
+"""Every number that training goes by: those that users may change are `Settings`, the others stand here."""
 
 from __future__ import annotations
 
