@@ -6,7 +6,7 @@ from convprof.errors import UsageError
 
 BIAS = "bias"
 FEW = 4096
-"""Samples, below which blocks are trained one by one first (docs/decisions/0031-recipe.md)."""
+"""Samples, below which blocks are matched before outputs are (docs/decisions/0031-recipe.md)."""
 
 
 def usual(samples: int) -> tuple[str, ...]:

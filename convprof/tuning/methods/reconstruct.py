@@ -3,7 +3,7 @@
 Blocks are cut as BRECQ's are (Li et al. 2021, arXiv 2102.05426, section 3.3), the values at their ends are hints as in
 FitNets (Romero et al. 2015, arXiv 1412.6550); each block gets the student's own input, so that it also repairs what
 those before it leave wrong. All are trained at once, every error through all blocks before it: one by one, front to
-back, as for rounded weights, came out worse in twice the time (docs/decisions/0031-recipe.md). The loss is the squared
+back, as for rounded weights, came out worse in more time (docs/decisions/0031-recipe.md). The loss is the squared
 error relative to the squared norm of the target, mean over the values compared.
 """
 
