@@ -23,7 +23,7 @@ class _Features(Objective):
     measure = "features"
 
     def __init__(self, work: Work) -> None:
-        super().__init__(work.student, work.trained)
+        super().__init__(work.student, work.trained, work.together)
         assert work.teacher is not None
         self._teacher: tuple[Module] = (work.teacher,)
         pools = [step for step in work.teacher.network.steps if step.op_type in _POOLS]

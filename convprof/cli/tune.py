@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 import click
 
+from convprof import processes
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
@@ -25,6 +26,7 @@ Examples:
   convprof tune small.onnx --teacher model.onnx --calibration pictures.npz --preprocess imagenet
   convprof tune small.onnx --teacher model.onnx --calibration train.npz --time-budget 1h --threads 2 -o better.onnx
   convprof tune small.onnx --teacher model.onnx --calibration train.npz --labels y --recipe distill,finetune
+  torchrun --nproc-per-node 2 -m convprof tune small.onnx --teacher model.onnx --calibration train.npz
 """
 
 
@@ -122,8 +124,10 @@ def command(
     """Train MODEL, a converted one, to answer as ORIGINAL does, and keep what does best on inputs that are held out.
 
     Needs no labels, and torch: pip install 'convprof[tune]'. What is held out is a twentieth of the inputs; the result
-    is never worse on it than MODEL.
+    is never worse on it than MODEL. Under torchrun all processes train together, a batch being that of all of them.
     """
+    first = processes.rank() == 0
+    quiet = quiet or not first
     settings = Settings(
         recipe=None if recipe is None else tuple(recipe.split(",")),
         train=cast("Literal['factors', 'all']", train),
@@ -152,6 +156,8 @@ def command(
         resume=resume,
         progress=console.reporter(quiet),
     )
+    if not first:
+        return
     console.notices(record.notices, quiet)
     console.deliver(lambda color, width: render_tuning(record, output_format, color=color, width=width), None)
     console.say(f"convprof: wrote {record.path}", quiet)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from convprof import processes
 from convprof.data import Batches
 from convprof.errors import UsageError
 from convprof.graph import Model, read
@@ -40,10 +41,14 @@ class Recovered:
 def check(opened: Model, batches: Batches | None) -> None:
     """Raise what would come of training the model on the data behind a long fit: no data, no torch, operators unknown.
 
-    Synthetic pictures are no data: what is trained on them for long fits them and nothing else.
+    Synthetic pictures are no data: what is trained on them for long fits them and nothing else. And several processes
+    would each plan, measure and write.
     """
     if batches is None or is_synthetic(batches):
         raise UsageError("--tune", "there is no data to train on", "give --calibration DATA")
+    if processes.count() > 1:
+        why = f"it was started as {processes.count()} processes, and all but the training is for one"
+        raise UsageError("--tune", why, "start `convprof tune` with torchrun, on the model that optimize has written")
     from convprof import torch as modules
 
     modules.from_model(opened)

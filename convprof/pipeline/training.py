@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from convprof import processes
 from convprof._version import __version__
 from convprof.data import Batches, open_data
 from convprof.execution import load, settle
@@ -49,7 +50,8 @@ def tune(
 
     The result is written to `output`, by default beside the student with `.tuned` in its name, and the record that is
     returned beside it as `.tuning.json`. Where the run stands is kept in `output`.tune until it ends; `resume` goes on
-    from there, and gives what the run would have given. Needs torch, that is `pip install 'convprof[tune]'`, for every
+    from there, and gives what the run would have given. Started several times by torchrun, all processes train
+    together and the first one writes. Needs torch, that is `pip install 'convprof[tune]'`, for every
     method but `bias`.
     """
     source = Path(student)
@@ -64,6 +66,7 @@ def tune(
         convprof=__version__,
         torch=None,
         device="cpu",
+        processes=1,
         student=loaded.file,
         teacher=None if teacher is None else load(Path(teacher)).file,
         path=str(target),
@@ -101,6 +104,7 @@ def tune(
             record,
             torch=tuned.torch,
             device=tuned.device,
+            processes=tuned.processes,
             settings=msgspec.structs.replace(tuned.settings, recipe=recipe),
             mirrored=tuned.changes.mirrored,
             mirror_agreement=tuned.changes.agreement,
@@ -112,7 +116,9 @@ def tune(
 
 
 def _left(record: Tuning, save: Callable[[Path], None]) -> Tuning:
-    """The record, written beside the model."""
+    """The record, written beside the model by the first process."""
+    if processes.rank() > 0:
+        return record
     target = Path(record.path)
     with staged(target.parent) as folder:
         save(folder / target.name)
@@ -126,7 +132,7 @@ def keep(
     """The place where it is kept how far a training run has come; errors as of `convprof.tuning.Kept`."""
     from convprof.tuning import Kept
 
-    return Kept(path, {**_key(student, teacher, batches), **_told(settings)}, resume)
+    return Kept(path, {**_key(student, teacher, batches), **_told(settings)}, resume, processes.rank() == 0)
 
 
 def _key(student: Module, teacher: Module | None, batches: Batches) -> dict[str, str]:
@@ -138,6 +144,7 @@ def _key(student: Module, teacher: Module | None, batches: Batches) -> dict[str,
         "model": _digest(student),
         "teacher": "" if teacher is None else _digest(teacher),
         "data": batches.fingerprint,
+        "number of processes": str(processes.count()),
     }
 
 

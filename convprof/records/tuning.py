@@ -94,13 +94,14 @@ class Tuning(msgspec.Struct, frozen=True):
     `settings` are those used, what was left to convprof included; `mirrored` says that the teacher's answer was its
     mean over a picture and its mirror image, `mirror_agreement` for which share of pictures the two agree on the class.
     `times` are the ways to run that were tried for the last method, the one used first. Without training by steps it is
-    empty, and `torch`, its version, None.
+    empty, and `torch`, its version, None. `processes` have trained together, each with the threads of the settings.
     """
 
     schema: Literal["convprof.tuning/1"]
     convprof: str
     torch: str | None
     device: str
+    processes: int
     student: ModelFile
     teacher: ModelFile | None
     path: str

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from convprof.errors import ModelError, UsageError
 from convprof.records.network import Network, Step
+from convprof.torch.node import Statistics
 from convprof.torch.ops import BRANCHING, OPS
 from convprof.torch.program import Program
 from convprof.torch.specialising import Setting, Shaped, specialise
@@ -30,8 +31,8 @@ class Module(nn.Module):
 
     Parameters are the graph's weights, buffers the statistics of its normalisations; `names` gives the ONNX name of
     each. In training mode BatchNormalization uses the batch's statistics and updates its own, unless
-    `freeze_statistics` was called; in evaluation mode the module computes what ONNX Runtime does. Dropout is the
-    identity in both, as it is in an inference graph.
+    `freeze_statistics` was called, and after `share_statistics` those of all processes; in evaluation mode the module
+    computes what ONNX Runtime does. Dropout is the identity in both, as it is in an inference graph.
     """
 
     def __init__(self, network: Network, blueprint: bytes = b"") -> None:
@@ -45,7 +46,7 @@ class Module(nn.Module):
         names = (*held.parameters, *held.statistics)
         self.network = _without(network, names)
         self.blueprint = blueprint
-        self.statistics_frozen = False
+        self.statistics_frozen = self.statistics_shared = False
         self._dtypes = {name: network.constants[name].dtype for name in names}
         self.programs: dict[str, Program] = {}
         self.names: dict[str, str] = {}
@@ -82,14 +83,18 @@ class Module(nn.Module):
         """
         shaped = tuple((name, tuple(index(n) for n in each.shape), each.dtype) for name, each in feeds.items())
         device, dtype = self._setting(feeds)
-        training = self.training and not self.statistics_frozen
-        program = self.programs[_prepared(self, shaped, tuple(outputs), device, dtype, training)]
+        program = self.programs[_prepared(self, shaped, tuple(outputs), device, dtype, self._statistics())]
         given = [feeds[name] for name in program.feeds] + [self.value(name) for name in program.weights]
         return dict(zip(outputs, program.run(given), strict=True))
 
     def freeze_statistics(self, frozen: bool = True) -> Self:
         """Let BatchNormalization use its own statistics in training mode too, or no longer."""
         self.statistics_frozen = frozen
+        return self
+
+    def share_statistics(self, shared: bool = True) -> Self:
+        """Let BatchNormalization use the statistics of the batches of all processes of torch.distributed together."""
+        self.statistics_shared = shared
         return self
 
     def rewire(self, network: Network) -> None:
@@ -117,6 +122,11 @@ class Module(nn.Module):
         value: Tensor = getattr(module, attribute)
         return value
 
+    def _statistics(self) -> Statistics:
+        if self.statistics_frozen or not self.training:
+            return "own"
+        return "batches" if self.statistics_shared else "batch"
+
     def _setting(self, feeds: Mapping[str, Tensor]) -> tuple[torch.device, torch.dtype]:
         """Where and in which type the module is: its first weight's, without weights its first input's."""
         for name in self._places:
@@ -132,14 +142,14 @@ def _prepared(
     outputs: tuple[str, ...],
     device: torch.device,
     dtype: torch.dtype,
-    batch_statistics: bool,
+    statistics: Statistics,
 ) -> str:
     """Where the module holds the program for feeds of these shapes, which is made when they first come."""
-    key = repr((feeds, outputs, device, dtype, batch_statistics))
+    key = repr((feeds, outputs, device, dtype, statistics))
     if key not in module.programs:
         values = ((name, module.value(name)) for name in module.names.values())
         weights = [(name, tuple(value.shape), value.dtype) for name, value in values]
-        setting = Setting(device, (module.native, dtype), batch_statistics)
+        setting = Setting(device, (module.native, dtype), statistics)
         # In a thread of its own none of the caller's modes hold: inference, autocast, default device, tracing.
         with ThreadPoolExecutor(1) as thread:
             made = thread.submit(specialise, module.network, feeds, weights, outputs, setting)

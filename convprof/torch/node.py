@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 Results = Tensor | tuple[Tensor | None, ...]
 Kernel = Callable[..., Results]
+Statistics = Literal["own", "batch", "batches"]
+"""Those that a normalisation uses: the graph's own, those of the batch, or of the batches of all processes together."""
 
 
 @dataclass(frozen=True)
 class Node:
     """One node as its operator sees it.
 
-    `version` is the opset; `batch_statistics` says whether a normalisation uses those of the batch; `wanted` is the
-    number of outputs that somebody may read. `floats` maps the model's own floating type to the one that the module was
-    moved to. `output` is the name of its first output.
+    `version` is the opset; `statistics` says which a normalisation uses; `wanted` is the number of outputs that
+    somebody may read. `floats` maps the model's own floating type to the one that the module was moved to. `output` is
+    the name of its first output.
     """
 
     op_type: str
     attributes: Mapping[str, Any]
     version: int
     wanted: int = 1
-    batch_statistics: bool = False
+    statistics: Statistics = "own"
     floats: tuple[torch.dtype, torch.dtype] = (torch.float32, torch.float32)
     output: str = ""
 

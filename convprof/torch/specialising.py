@@ -16,7 +16,7 @@ from torch import Tensor
 
 from convprof.errors import ModelError
 from convprof.records.network import Network, Step
-from convprof.torch.node import Node, Op, Results
+from convprof.torch.node import Node, Op, Results, Statistics
 from convprof.torch.ops import BRANCHING, OPS
 from convprof.torch.program import Call, Program, Slot
 from convprof.torch.types import to_torch
@@ -36,11 +36,11 @@ Shaped = tuple[str, tuple[int, ...], torch.dtype]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a program is made for, besides the shapes: where it runs, in which type, and whether it trains."""
+    """What a program is made for, besides the shapes: where it runs, in which type, on what statistics."""
 
     device: torch.device
     floats: tuple[torch.dtype, torch.dtype]
-    batch_statistics: bool
+    statistics: Statistics
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class _Maker:
             raise ValueError("opset 6 and older spread operands by other rules: convert the model to a newer one")
         setting = self._setting
         made = next(iter(step.outputs), "")
-        return Node(step.op_type, step.attributes, version, wanted, setting.batch_statistics, setting.floats, made)
+        return Node(step.op_type, step.attributes, version, wanted, setting.statistics, setting.floats, made)
 
     def _computed(self, op: Op, node: Node, given: Sequence[_Known | None]) -> list[_Known | None]:
         """Run the operator now; of values that move it sees the shapes."""

@@ -1,4 +1,4 @@
-"""Pictures moved, mirrored and recoloured at random, all of a batch at once: how is decided by seed and step alone.
+"""Pictures moved, mirrored and recoloured at random, all of a batch at once: how is decided by seed, step and place.
 
 Borders are zeros behind the preprocessing, that is black or mean pixels.
 """
@@ -36,6 +36,27 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class _Draws:
+    """Random numbers for the pictures `part` of a batch: drawn for the whole, so that they are each picture's own."""
+
+    random: np.random.Generator
+    part: slice
+    whole: int
+
+    def coins(self) -> NDArray[np.bool_]:
+        """Heads or tails."""
+        return (self.random.random(self.whole) < 0.5)[self.part]
+
+    def steps(self, most: int) -> NDArray[np.int64]:
+        """Whole numbers of at most that size, up or down."""
+        return self.random.integers(-most, most + 1, self.whole)[self.part]
+
+    def shares(self, most: float, channels: int) -> Tensor:
+        """Numbers of at most that size for each channel, (pictures, channels, 1, 1)."""
+        return torch.from_numpy(self.random.uniform(-most, most, (self.whole, channels, 1, 1))[self.part])
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """Changes pictures in the ways called `names`."""
 
@@ -43,21 +64,25 @@ class Augmentation:
     seed: int
     channels_last: bool = False
 
-    def __call__(self, pictures: Tensor, step: int) -> Tensor:
-        """The pictures as step `step` sees them: new pictures of the same shape."""
+    def __call__(self, pictures: Tensor, step: int, before: int = 0, whole: int | None = None) -> Tensor:
+        """The pictures as step `step` sees them, new ones of the same shape.
+
+        They are those behind `before` others of a batch of `whole`, by default all of it.
+        """
         if not self.names:
             return pictures
-        random = np.random.default_rng([self.seed, _DRAWS, step])
-        moved = self._moved(pictures.movedim(-1, 1) if self.channels_last else pictures, random)
+        part = slice(before, before + len(pictures))
+        draws = _Draws(np.random.default_rng([self.seed, _DRAWS, step]), part, whole or len(pictures))
+        moved = self._moved(pictures.movedim(-1, 1) if self.channels_last else pictures, draws)
         if "jitter" in self.names and moved.is_floating_point():
-            moved = _recoloured(moved, random)
+            moved = _recoloured(moved, draws)
         return moved.movedim(1, -1) if self.channels_last else moved
 
-    def _moved(self, pictures: Tensor, random: np.random.Generator) -> Tensor:
+    def _moved(self, pictures: Tensor, draws: _Draws) -> Tensor:
         """Each pixel of the result is one pixel of the input, or of the border: rows and columns are looked up."""
         count, _, height, width = pictures.shape
-        left, up, over = (random.random(count) < 0.5 for _ in range(3))
-        down, right = (random.integers(-(size // _REACH), size // _REACH + 1, count) for size in (height, width))
+        left, up, over = (draws.coins() for _ in range(3))
+        down, right = (draws.steps(size // _REACH) for size in (height, width))
         moves = "crop" in self.names
         rows = _lines(height, down * moves, up & ("turn" in self.names))
         columns = _lines(width, right * moves, left & ("flip" in self.names))
@@ -80,9 +105,8 @@ def _lines(size: int, shift: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> 
     return np.where((places >= 0) & (places < size), places, -1)
 
 
-def _recoloured(pictures: Tensor, random: np.random.Generator) -> Tensor:
-    """Contrast and levels changed by up to `_JITTER`, levels in units of the batch's standard deviation."""
-    count, channels = pictures.shape[:2]
-    gain = torch.from_numpy(random.uniform(-_JITTER, _JITTER, (count, 1, 1, 1))).to(pictures)
-    level = torch.from_numpy(random.uniform(-_JITTER, _JITTER, (count, channels, 1, 1))).to(pictures)
-    return pictures * (1 + gain) + level * pictures.std()
+def _recoloured(pictures: Tensor, draws: _Draws) -> Tensor:
+    """Contrast and levels changed by up to `_JITTER`, levels in units of the picture's standard deviation."""
+    gain = draws.shares(_JITTER, 1).to(pictures)
+    level = draws.shares(_JITTER, pictures.shape[1]).to(pictures)
+    return pictures * (1 + gain) + level * pictures.std((1, 2, 3), correction=0, keepdim=True)

@@ -69,15 +69,17 @@ class Kept:
     As a context: whatever ends the work leaves the file, with a note on how to go on; work that ends well removes it.
     """
 
-    def __init__(self, path: Path, key: dict[str, str], resume: bool) -> None:
-        """Forget what is there, or with `resume` read it.
+    def __init__(self, path: Path, key: dict[str, str], resume: bool, ours: bool = True) -> None:
+        """Forget what is there, or with `resume` read it; where it is not `ours` leave it to the first process.
 
         Raises UsageError where that is another run's, DataError where it cannot be read, OutputError where it cannot be
         removed or is no file.
         """
-        self._path = path
+        self._path, self._ours = path, ours
         self.standing = Standing(key=key)
         self.tensors: Tensors = {}
+        if not ours:
+            return
         if path.exists() and not path.is_file():
             raise OutputError(str(path), "it is there already and is not a file", "choose another output")
         if not resume:
@@ -91,6 +93,8 @@ class Kept:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self._ours:
+            return
         if error is None:
             self.discard()
         elif self._path.is_file():
@@ -99,6 +103,8 @@ class Kept:
     def write(self, tensors: Tensors) -> None:
         """Keep where the run stands; raises OutputError where that cannot be done."""
         self.tensors = tensors
+        if not self._ours:
+            return
         text = msgspec.json.encode(self.standing).decode()
         with staged(self._path.parent) as folder:
             try:

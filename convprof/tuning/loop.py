@@ -1,7 +1,8 @@
 """The one training loop: an objective, lowered step by step, and the weights kept that did best on the held-out part.
 
 The result is never worse than its start on that part. The loop knows no method and reads no clock but the one it is
-given; all that decides the next step is in its position and its tensors, so that a run can stop and go on.
+given; all that decides the next step is in its position and its tensors, so that a run can stop and go on. Several
+processes run the same loop, each on its share of the data, and decide alike.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from convprof.tuning.objective import Objective
 from convprof.tuning.optimising import optimisers
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Batch, Samples
+from convprof.tuning.together import Together
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,19 @@ class Course:
     augmentation: Augmentation
     pictures: Pictures | None
     kept: Kept
+    together: Together
     timer: Callable[[], float]
     progress: Progress
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, augmented and in the order that the way wants; labels that are pictures follow."""
+        """The share of a step's batch, augmented and ordered as the way wants; labels that are pictures follow."""
         batch = self.samples.batch(step)
         if self.pictures is not None and self.augmentation.names:
             name, labels = self.pictures.name, batch.labels
-            feeds = {**batch.feeds, name: self.augmentation(batch.feeds[name], step)}
+            feeds = {**batch.feeds, name: self.augmentation(batch.feeds[name], step, batch.before, batch.whole)}
             if labels is not None and labels.ndim == 4:
                 kept = tuple(each for each in self.augmentation.names if each in KEEPING)
-                labels = replace(self.augmentation, names=kept)(labels, step)
+                labels = replace(self.augmentation, names=kept)(labels, step, batch.before, batch.whole)
             batch = replace(batch, feeds=feeds, labels=labels)
         return self.running.placed(batch)
 
@@ -64,6 +67,7 @@ class Loop:
 
     def __init__(self, name: str, objective: Objective, course: Course, budget: Budget) -> None:
         self.name, self.objective, self.course, self.budget = name, objective, course, budget
+        self.shared = course.together.wrapped(objective)
         self.parameters = list(objective.trained.values())
         self.position = Position()
         self.optimisers = self._optimisers()
@@ -114,23 +118,25 @@ class Loop:
 
     def _step(self) -> bool:
         """One step; False where the loss or the gradient is no number, and nothing was changed."""
-        here = self.position
+        here, together = self.position, self.course.together
         self.objective.train()
+        batch = self.course.batch(here.step)
         with self.course.running.precision():
-            loss = self.objective(self.course.batch(here.step))
+            share = self.shared(batch) * together.weight(batch.count, batch.whole)
         self.objective.zero_grad(set_to_none=True)
-        loss.backward()
+        share.backward()
+        loss = together.mean(share).item()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.CLIP)
         here.step += 1
-        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+        if not (math.isfinite(loss) and math.isfinite(norm.item())):
             return False
-        share = _share(here.step - here.since, here.steps - here.since)
+        speed = _speed(here.step - here.since, here.steps - here.since)
         slowed = here.learning_rate / self.budget.learning_rate
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = group["peak"] * slowed * share
+                group["lr"] = group["peak"] * slowed * speed
             optimiser.step()
-        here.losses, here.counted = here.losses + loss.item(), here.counted + 1
+        here.losses, here.counted = here.losses + loss, here.counted + 1
         here.averaged += 1
         averaging.average(self.average, averaging.held(self.objective), here.averaged)
         return True
@@ -195,10 +201,10 @@ class Loop:
         """The measure of the student as it is, in its own precision."""
         self.objective.eval()
         above = below = 0.0
-        for batch in self.course.samples.held_out_batches():
+        for batch in self.course.samples.held_out_share():
             up, down = self.objective.tally(self.course.running.placed(batch))
             above, below = above + up, below + down
-        return self.objective.figure(above, below)
+        return self.objective.figure(*self.course.together.totals(above, below))
 
     def _words(self) -> str:
         here = self.position
@@ -253,7 +259,7 @@ class Loop:
         )
 
 
-def _share(step: int, steps: int) -> float:
+def _speed(step: int, steps: int) -> float:
     """The learning rate at `step` of `steps` as a share of its peak: up along a line, down along a cosine."""
     done = step / max(steps, 1)
     if done < settings.WARM_UP:

@@ -30,9 +30,11 @@ def divergence(output: Tensor, target: Tensor, temperature: float = 1.0) -> Tens
     return functional.kl_div(soft, wanted, log_target=True, reduction="batchmean") * temperature**2
 
 
-def relative(output: Tensor, target: Tensor) -> Tensor:
-    """|output - target|^2 / |target|^2."""
-    return (output - target).square().sum() / target.square().sum().clamp_min(1e-20)
+def relative(output: Tensor, target: Tensor, power: Tensor | None = None) -> Tensor:
+    """|output - target|^2 / |target|^2; `power` is the mean square of the targets, where these are not all."""
+    if power is None:
+        power = target.square().mean()
+    return functional.mse_loss(output, target) / power.clamp_min(1e-20)
 
 
 def right(output: Tensor, classes: Tensor) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from convprof.torch import Module
 from convprof.tuning.samples import Batch
+from convprof.tuning.together import Together
 
 
 class Objective(nn.Module):
@@ -16,23 +17,29 @@ class Objective(nn.Module):
 
     It is a module so that it can be wrapped, and is called with a batch. `trained` are the parameters that the loop
     changes, by the student's names; the loop averages them and the student's statistics. A teacher is no part of the
-    module: hold it in a tuple.
+    module: hold it in a tuple. Of several processes each calls it with its share of a batch; the loss is the mean over
+    the samples there, or is made so by `power`.
     """
 
     measure: str
     better: Literal["lower", "higher"] = "lower"
 
-    def __init__(self, student: Module, trained: Mapping[str, nn.Parameter]) -> None:
+    def __init__(self, student: Module, trained: Mapping[str, nn.Parameter], together: Together) -> None:
         super().__init__()
         self.student: Module = student
+        self.together = together
         self.trained = dict(trained)
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss, one number that can be differentiated."""
         raise NotImplementedError
 
+    def power(self, target: Tensor, batch: Batch) -> Tensor:
+        """The mean square of a target over the whole of a batch, for a loss that is relative to it."""
+        return self.together.mean(target.square().mean() * self.together.weight(batch.count, batch.whole))
+
     def tally(self, batch: Batch) -> tuple[float, float]:
-        """Two sums over a held-out batch, of which `figure` makes the measure."""
+        """Two sums over a held-out batch, of which `figure` makes the measure; processes have different batches."""
         raise NotImplementedError
 
     def figure(self, above: float, below: float) -> float:

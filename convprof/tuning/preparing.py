@@ -18,6 +18,7 @@ from convprof.tuning import settings
 from convprof.tuning.augmenting import CHANNELS, KEEPING, NAMES, Pictures
 from convprof.tuning.samples import Batch, Samples
 from convprof.tuning.targets import Target, find_targets
+from convprof.tuning.together import Together
 
 
 @dataclass(frozen=True)
@@ -60,25 +61,26 @@ def trained(student: Module, train: str) -> dict[str, nn.Parameter]:
     return chosen
 
 
-def split(batches: Batches, student: Module, wanted: Settings, device: torch.device) -> Samples:
-    """The samples in batches of the size asked for, or of the only one that the model takes.
+def split(batches: Batches, student: Module, wanted: Settings, together: Together) -> Samples:
+    """The samples in batches of the size asked for, or of the only one that the model takes, once for each process.
 
     Raises ModelError where it takes neither, DataError where there are too few samples.
     """
-    samples = Samples(batches, wanted.batch, wanted.seed, device)
+    samples = Samples(batches, wanted.batch, wanted.seed, together)
     port = student.network.inputs[0]
     fixed = port.shape[0] if port.shape else None
-    if fixed is None or fixed == samples.size:
+    if fixed is None:
         return samples
-    first = next(samples.held_out_batches())
+    other = 1 if fixed > 1 else 2
+    feeds = {name: values[:other] for name, values in next(samples.held_out_batches()).feeds.items()}
     try:
         with torch.no_grad():
-            made = student.run(first.feeds, student.network.outputs)
-        if all(value.ndim and len(value) == first.count for value in made.values()):
+            made = student.run(feeds, student.network.outputs)
+        if all(value.ndim and len(value) == other for value in made.values()):
             return samples
     except ModelError:
         pass  # some graphs take a batch of their own size only, a Reshape says which
-    return Samples(batches, fixed, wanted.seed, device, whole=True)
+    return Samples(batches, fixed * together.count, wanted.seed, together, whole=True)
 
 
 def changes(wanted: Settings, model: Module, samples: Samples, labelled: bool) -> Changes:

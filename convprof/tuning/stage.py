@@ -25,6 +25,7 @@ from convprof.tuning.methods import METHODS, Method, Work
 from convprof.tuning.objective import Objective
 from convprof.tuning.preparing import Changes
 from convprof.tuning.running import Running
+from convprof.tuning.together import joined
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Tuned:
     times: tuple[WayTime, ...]
     device: str
     torch: str
+    processes: int
     notices: tuple[Remark, ...]
 
 
@@ -54,19 +56,23 @@ def tune(
     """Train the student by the methods of the recipe, which must name them, and leave it on the CPU.
 
     `after` is told of every method when it has been run, by its stages; the student then has the weights it left.
+    Started several times by torchrun, all train together; each ends with the same student.
 
     Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
     student and teacher do not go together or cannot be trained.
     """
     _check_numbers(wanted)
     methods = _methods(wanted, teacher, batches)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    student.to(device).float().eval().freeze_statistics(wanted.train == "factors")
     if teacher is not None:
         preparing.check_pair(student, teacher)
-        teacher.to(device).float().eval().requires_grad_(False)
-    with _threads(wanted.threads) as threads:
-        samples = preparing.split(batches, student, wanted, device)
+    with joined() as together, _threads(wanted.threads) as threads:
+        device = together.device
+        student.to(device).float().eval().freeze_statistics(wanted.train == "factors")
+        student.share_statistics(together.count > 1)
+        if teacher is not None:
+            teacher.to(device).float().eval().requires_grad_(False)
+        kept.standing, kept.tensors = together.first((kept.standing, kept.tensors))
+        samples = preparing.split(batches, student, wanted, together)
         labelled = any(method.needs_labels for method in methods)
         changes = preparing.changes(wanted, teacher or student, samples, labelled)
         rate = wanted.learning_rate or settings.RATES[wanted.optimiser]
@@ -76,13 +82,15 @@ def tune(
         turned = changes.pictures is not None and changes.pictures.channels_last
         augmentation = Augmentation(changes.names, wanted.seed, turned)
         running = Running(student, device)
-        course = Course(samples, running, augmentation, changes.pictures, kept, timer, progress)
+        clock = together.clock(timer)
+        course = Course(samples, running, augmentation, changes.pictures, kept, together, clock, progress)
         _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
         running.restore()
-    student.cpu()
+    student.cpu().share_statistics(False)
     stages = kept.standing.stages
     notices = (*changes.notices, *_notices(stages))
-    return Tuned(chosen, changes, stages, kept.standing.times, _named(device), str(torch.__version__), notices)
+    times, version = kept.standing.times, str(torch.__version__)
+    return Tuned(chosen, changes, stages, times, _named(device), version, together.count, notices)
 
 
 class _Run:
@@ -114,6 +122,7 @@ class _Run:
                     trained=self._trained,
                     pictures=self._course.pictures,
                     mirrored=self._mirrored,
+                    together=self._course.together,
                     train=train,
                 )
             )

@@ -193,6 +193,7 @@ _TUNING = Tuning(
     convprof="0.1.0",
     torch="2.8.0",
     device="cpu",
+    processes=1,
     student=_FILE,
     teacher=None,
     path="tuned.onnx",

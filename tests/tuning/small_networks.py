@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 import convprof
+from convprof import processes, tuning
 from convprof import torch as modules
-from convprof import tuning
 from convprof.data import open_data
 from convprof.graph import declared_inputs, read
 from convprof.records.tuning import Settings
@@ -107,7 +107,8 @@ def trained(
 
     student, teacher = modules.load(each.student), modules.load(each.teacher)
     batches = open_data(str(each.data), declared_inputs(read(each.student)[1]), labels="label")
-    with tuning.Kept(each.folder / f"{output}.tune", {"settings": repr(settings)}, resume) as kept:
+    state, ours = each.folder / f"{output}.tune", processes.rank() == 0
+    with tuning.Kept(state, {"settings": repr(settings)}, resume, ours) as kept:
         clock = itertools.count().__next__
         tuned = tuning.tune(student, teacher, batches, settings, kept, timer=clock, progress=progress)
     modules.save(student, each.folder / output)

@@ -20,13 +20,14 @@ from convprof.records.analysis import TensorSpec
 from convprof.records.tuning import Settings, Way
 from convprof.tuning import losses, optimising, preparing
 from convprof.tuning.augmenting import NAMES, Augmentation, Pictures
-from convprof.tuning.loop import _share
+from convprof.tuning.loop import _speed
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Samples
 from convprof.tuning.settings import RATES
 from convprof.tuning.targets import find_targets
+from convprof.tuning.together import Together
 
-CPU = torch.device("cpu")
+ALONE = Together(torch.device("cpu"))
 
 
 def numbered(folder: Path, count: int) -> Batches:
@@ -40,7 +41,7 @@ def numbered(folder: Path, count: int) -> Batches:
 def test_every_epoch_sees_each_sample_once_and_none_that_is_held_out(
     tmp_path_factory: pytest.TempPathFactory, count: int, size: int, seed: int
 ) -> None:
-    samples = Samples(numbered(tmp_path_factory.mktemp("data"), count), size, seed, CPU)
+    samples = Samples(numbered(tmp_path_factory.mktemp("data"), count), size, seed, ALONE)
     held = torch.cat([batch.feeds["x"] for batch in samples.held_out_batches()]).flatten().tolist()
     assert 1 <= len(held) <= max(0.05 * count, 0.2 * count, 100) + 1
     assert len(held) <= 2000
@@ -58,7 +59,7 @@ def test_every_epoch_sees_each_sample_once_and_none_that_is_held_out(
 
 def test_the_order_is_the_seeds_and_the_steps(tmp_path: Path) -> None:
     batches = numbered(tmp_path, 500)
-    one, same, other = (Samples(batches, 32, seed, CPU) for seed in (1, 1, 2))
+    one, same, other = (Samples(batches, 32, seed, ALONE) for seed in (1, 1, 2))
     for step in (40, 3, 17, 3):
         assert torch.equal(one.batch(step).feeds["x"], same.batch(step).feeds["x"])
     assert not torch.equal(one.batch(3).feeds["x"], other.batch(3).feeds["x"])
@@ -72,11 +73,11 @@ def test_only_the_samples_of_a_batch_are_read(tmp_path: Path) -> None:
     spec = (TensorSpec("x", "float32", (None, 1)),)
     x = np.arange(500, dtype=np.float32)[:, None]
     np.save(tmp_path / "x.npy", x)
-    samples = Samples(open_data(str(tmp_path / "x.npy"), spec), 32, 0, CPU)
+    samples = Samples(open_data(str(tmp_path / "x.npy"), spec), 32, 0, ALONE)
     bad = int(samples.batch(3).feeds["x"][5])
     x[bad] = np.nan
     np.save(tmp_path / "x.npy", x)
-    samples = Samples(open_data(str(tmp_path / "x.npy"), spec), 32, 0, CPU)
+    samples = Samples(open_data(str(tmp_path / "x.npy"), spec), 32, 0, ALONE)
     assert [samples.batch(step).count for step in (0, 1, 2, 4)] == [32] * 4
     with pytest.raises(DataError, match=f"sample {bad} "):
         samples.batch(3)
@@ -139,7 +140,7 @@ def test_what_is_compared_follows_from_the_graph(tmp_path: Path) -> None:
         each = problem(tmp_path / name, text)
         module = modules.load(each.student).eval()
         batch = next(
-            Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 8, 0, CPU).held_out_batches()
+            Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 8, 0, ALONE).held_out_batches()
         )
         found[name] = [(each.output, each.name, each.kind, each.features) for each in find_targets(module, batch)]
     assert found == {
@@ -152,7 +153,7 @@ def test_what_is_compared_follows_from_the_graph(tmp_path: Path) -> None:
 def test_flips_are_for_teachers_that_do_not_mind(tmp_path: Path) -> None:
     each = problem(tmp_path, CLASSES)
     teacher = modules.load(each.teacher).eval()
-    samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),), labels="label"), 32, 0, CPU)
+    samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),), labels="label"), 32, 0, ALONE)
     minds = preparing.changes(Settings(), teacher, samples, labelled=False)
     assert (minds.names, minds.mirrored, minds.notices) == (("flip", "crop"), True, ())
     with torch.no_grad():  # a filter that only sees one direction
@@ -178,7 +179,7 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
     each = problem(tmp_path, CLASSES)
     student = modules.load(each.student)
     network = student.network
-    running = Running(student, CPU)
+    running = Running(student, ALONE.device)
     seconds = {way: 1.0 + number for number, way in enumerate(running.ways())}
     assert len(seconds) == 8
     wanted = Way(True, "float32", False)
@@ -202,7 +203,7 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
 
 
 def test_no_further_way_is_tried_when_the_time_for_that_is_over(tmp_path: Path) -> None:
-    running = Running(modules.load(problem(tmp_path).student), CPU)
+    running = Running(modules.load(problem(tmp_path).student), ALONE.device)
     clock = [0.0]
 
     def step() -> None:
@@ -213,12 +214,12 @@ def test_no_further_way_is_tried_when_the_time_for_that_is_over(tmp_path: Path) 
 
 
 def test_a_network_without_chains_is_not_composed(tmp_path: Path) -> None:
-    running = Running(modules.load(problem(tmp_path).teacher), CPU)
+    running = Running(modules.load(problem(tmp_path).teacher), ALONE.device)
     assert [way.composed for way in running.ways()] == [False] * 4
 
 
 def test_the_learning_rate_rises_along_a_line_and_falls_along_a_cosine() -> None:
-    shares = [_share(step, 1000) for step in range(1001)]
+    shares = [_speed(step, 1000) for step in range(1001)]
     top = int(np.argmax(shares))
     assert top == 100
     assert shares[0] == pytest.approx(0.1)

@@ -49,6 +49,8 @@ def _run(tuning: Tuning) -> str:
     settings = tuning.settings
     threads = wording.counted(settings.threads or 1, "thread")
     where = threads if tuning.device == "cpu" else tuning.device
+    if tuning.processes > 1:
+        where = f"{tuning.processes} processes, each {where}"
     how = f", {_way(tuning.times[0].way)}" if tuning.times else ""
     return f"{where}{how}, seed {settings.seed}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 
 from convprof.torch.node import Node
@@ -22,17 +24,43 @@ def batch_normalization(
     """
     epsilon, keep = node.number("epsilon", _EPSILON), node.number("momentum", 0.9)
     always = bool(node.integer("training_mode", 0))
-    if not always and not node.batch_statistics:
+    if not always and node.statistics == "own":
         return functional.batch_norm(x, mean, variance, scale, bias, False, 0.0, epsilon)
-    axes = [axis for axis in range(x.ndim) if axis != 1]
+    # Shapes are worked out without numbers, which no other process could be sent.
+    if node.statistics == "batches" and not x.is_meta:
+        y, spread, middle = _normalised_together(x, scale, bias, epsilon)
+    else:
+        y = functional.batch_norm(x, None, None, scale, bias, True, 0.0, epsilon)
+        spread, middle = torch.var_mean(x.detach().to(mean.dtype), _all_but_channels(x), correction=0)
     with torch.no_grad():
-        spread, middle = torch.var_mean(x.detach().to(mean.dtype), axes, correction=0)
         means, variances = mean * keep + middle * (1 - keep), variance * keep + spread * (1 - keep)
-        if node.batch_statistics:
+        if node.statistics != "own":
             mean.copy_(means)
             variance.copy_(variances)
-    y = functional.batch_norm(x, None, None, scale, bias, True, 0.0, epsilon)
     return (y, means, variances) if always else y
+
+
+def _normalised_together(x: Tensor, scale: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """By the batches of all processes, differentiated through all of them; and the variance and mean of each channel.
+
+    Torch's SyncBatchNorm is for GPUs alone.
+    """
+    from torch.distributed.nn.functional import all_reduce
+
+    summed: Callable[[Tensor], Tensor] = all_reduce
+    axes, column = _all_but_channels(x), (-1, *[1] * (x.ndim - 2))
+    wide = x.to(scale.dtype)
+    count = scale.new_tensor(x.numel() / x.shape[1])
+    distributed.all_reduce(count)
+    mean = summed(wide.sum(axes)) / count
+    centred = wide - mean.reshape(column)
+    variance = summed(centred.square().sum(axes)) / count
+    y = centred * (torch.rsqrt(variance + epsilon) * scale).reshape(column) + bias.reshape(column)
+    return y.to(x.dtype), variance, mean
+
+
+def _all_but_channels(x: Tensor) -> list[int]:
+    return [axis for axis in range(x.ndim) if axis != 1]
 
 
 def instance_normalization(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from convprof.tuning.augmenting import Pictures
 from convprof.tuning.objective import Objective
 from convprof.tuning.samples import Samples
 from convprof.tuning.settings import Settings
+from convprof.tuning.together import Together
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Work:
     trained: dict[str, nn.Parameter]
     pictures: Pictures | None
     mirrored: bool
+    together: Together
     train: Callable[[Objective, float], TunedStage]
 
 

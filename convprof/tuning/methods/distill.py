@@ -28,7 +28,7 @@ class Imitation(Objective):
     """How far the student's answers are from the teacher's; with labels of classes, held out counts who is right."""
 
     def __init__(self, work: Work) -> None:
-        super().__init__(work.student, work.trained)
+        super().__init__(work.student, work.trained, work.together)
         assert work.teacher is not None
         self._teacher = (work.teacher,)
         self._targets = _imitated(work)
@@ -48,7 +48,7 @@ class Imitation(Objective):
         """The sum over the outputs."""
         wanted = self._wanted()
         teacher, student = self._taught(batch, wanted), self._answers(batch, wanted)
-        return torch.stack([self._loss(target, student, teacher) for target in self._targets]).sum()
+        return torch.stack([self._loss(target, student, teacher, batch) for target in self._targets]).sum()
 
     def tally(self, batch: Batch) -> tuple[float, float]:
         """Right answers or divergence, and the number of samples; or squared error and squared norm."""
@@ -106,10 +106,10 @@ class Imitation(Objective):
             self._remembered[batch.number] = values
         return values
 
-    def _loss(self, target: Target, student: Values, teacher: Values) -> Tensor:
+    def _loss(self, target: Target, student: Values, teacher: Values, batch: Batch) -> Tensor:
         ours, theirs = student[target.name], teacher[target.name]
         if target.kind == "values":
-            loss = losses.relative(ours, theirs)
+            loss = losses.relative(ours, theirs, self.power(theirs, batch))
         else:
             loss = losses.divergence(ours, theirs, self._temperature)
             loss = loss + settings.LOGITS * functional.mse_loss(ours, theirs)

@@ -21,7 +21,7 @@ class Supervision(Objective):
     """A loss of the first output and the labels; held out, classes count who is right, anything else is the loss."""
 
     def __init__(self, work: Work) -> None:
-        super().__init__(work.student, work.trained)
+        super().__init__(work.student, work.trained, work.together)
         batch = next(work.samples.held_out_batches())
         targets = find_targets(work.student, batch)
         classes = work.samples.classes and targets[0].kind == "logits"

@@ -10,8 +10,10 @@ error relative to the squared norm of the target, mean over the values compared.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from convprof.errors import UsageError
 from convprof.records.tuning import TunedStage
@@ -30,21 +32,27 @@ class Reconstruction(Objective):
     measure = "relative_l2"
 
     def __init__(self, work: Work) -> None:
-        super().__init__(work.student, work.trained)
+        super().__init__(work.student, work.trained, work.together)
         assert work.teacher is not None
         self._teacher = (work.teacher,)
         self._names = _compared(work)
 
-    def forward(self, batch: Batch) -> torch.Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The mean of the relative squared errors."""
-        with torch.no_grad():
-            theirs = self._teacher[0].run(batch.feeds, self._names)
-        ours = self.student.run(batch.feeds, self._names)
-        return torch.stack([losses.relative(ours[each].float(), theirs[each].float()) for each in self._names]).mean()
+        pairs = list(self._pairs(batch))
+        return torch.stack([losses.relative(ours, theirs, self.power(theirs, batch)) for ours, theirs in pairs]).mean()
 
     def tally(self, batch: Batch) -> tuple[float, float]:
         """The loss, weighted by the number of samples, and that number."""
-        return float(self(batch)) * batch.count, batch.count
+        errors = [losses.relative(ours, theirs) for ours, theirs in self._pairs(batch)]
+        return float(torch.stack(errors).mean()) * batch.count, batch.count
+
+    def _pairs(self, batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
+        with torch.no_grad():
+            theirs = self._teacher[0].run(batch.feeds, self._names)
+        ours = self.student.run(batch.feeds, self._names)
+        for name in self._names:
+            yield ours[name].float(), theirs[name].float()
 
     def figure(self, above: float, below: float) -> float:
         """The root of the mean relative squared error."""
