@@ -49,7 +49,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/counts.py --models $(MODELS)

@@ -15,9 +15,26 @@ from convprof.stats.comparison import Interval, share_interval
 
 Kind = Literal["metric", "agreement", "distance"]
 
-_SCALES: dict[str, tuple[float, GateUnit]] = {"top1": (100.0, "points"), "psnr": (1.0, "dB")}
-_OWN_SCALE: tuple[float, GateUnit] = (1.0, "")
 _PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a metric is told: its values times `factor`, in `unit`, and what it lost, in `step`."""
+
+    factor: float
+    unit: str
+    step: GateUnit
+
+
+SCALES = {
+    "top1": Scale(_PERCENT, "%", "points"),
+    "agreement": Scale(_PERCENT, "%", "points"),
+    "psnr": Scale(1.0, "dB", "dB"),
+}
+"""Of the metrics whose scale is known."""
+
+OWN_SCALE = Scale(1.0, "", "")
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,9 @@ def _of_metric(fidelity: Fidelity, value: float) -> Drop:
     metric = fidelity.metric
     if metric is None:
         return Drop("metric", "loss of the metric", "", nan)
-    scale, unit = _SCALES.get(metric.name, _OWN_SCALE)
-    interval = None if metric.interval is None else (-scale * metric.interval[1], -scale * metric.interval[0])
-    return Drop("metric", f"loss of {metric.name}", unit, scale * value, interval)
+    scale = SCALES.get(metric.name, OWN_SCALE)
+    interval = None
+    if metric.interval is not None:
+        low, high = metric.interval
+        interval = -scale.factor * high, -scale.factor * low
+    return Drop("metric", f"loss of {metric.name}", scale.step, scale.factor * value, interval)

@@ -7,7 +7,7 @@ from math import hypot, inf, sqrt
 
 from msgspec.structs import replace
 
-from convprof.drops import drop_of
+from convprof.drops import SCALES, drop_of
 from convprof.errors import PlanError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark, Comparison
@@ -16,7 +16,7 @@ from convprof.records.plan import Budget
 from convprof.records.run import Rival, RunVerdict
 
 # The largest loss that still counts as "as good": 1 point of a share, 0.5 dB, 1 % of any other metric.
-_SHARE_METRICS = frozenset({"top1", "agreement"})
+_SHARE_METRICS = frozenset(name for name, scale in SCALES.items() if scale.step == "points")
 _LARGEST_SHARE_LOSS = 0.01
 _LARGEST_DECIBEL_LOSS = 0.5
 _LARGEST_RELATIVE_LOSS = 0.01

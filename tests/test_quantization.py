@@ -117,7 +117,7 @@ def test_at_most_some_of_the_inputs_are_looked_at_and_fewer_of_large_ones(
 ) -> None:
     path, data = place(tmp_path, model(), count=300)
     assert pipeline.quantize(path, tmp_path / "int8.onnx", calibration=data).samples == 256
-    monkeypatch.setattr("convprof.execution._LARGEST_FEEDS", 7 * 3 * 8 * 8 * 4)
+    monkeypatch.setattr("convprof.execution.chunking._LARGEST_FEEDS", 7 * 3 * 8 * 8 * 4)
     assert pipeline.quantize(path, tmp_path / "int8.onnx", calibration=data).samples == 7
 
 

@@ -10,16 +10,15 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
-    Running,
     number,
     page_options,
     quiet_option,
-    run_options,
     seed_option,
     shape_options,
     slower_option,
 )
 from convprof.cli.reading import read_batches, read_dims, read_limits, read_shapes, read_share
+from convprof.cli.running import Running, run_options
 
 _EXAMPLES = """\b
 Examples:

@@ -10,7 +10,6 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
-    Running,
     budget_options,
     calibration_option,
     choice_options,
@@ -20,11 +19,11 @@ from convprof.cli.options import (
     only_skip_options,
     preprocess_option,
     quiet_option,
-    run_options,
     seed_option,
     shape_options,
 )
 from convprof.cli.reading import read_budget, read_bytes, read_dims, read_limits, read_seconds, read_shapes
+from convprof.cli.running import Running, run_options
 from convprof.errors import UsageError
 from convprof.records.tuning import Settings
 

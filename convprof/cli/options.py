@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from convprof.runtime import RunOptions
-
 F = TypeVar("F", bound=Callable[..., Any])
-Running = Callable[[], "RunOptions"]
-"""How models are run, as a command gets it: see `run_options`."""
 
 FORMATS = ("table", "json", "csv", "markdown")
 PAGE_FORMATS = ("table", "html", "markdown", "json", "csv")
 NODES = "model-explorer"
-GRAPH_OPTIMIZATIONS = ("disable", "basic", "extended", "all")
 GRAPHS = ("original", "converted")
 NODE_FIGURES = ("macs", "macs-after", "latency", "latency-after", "error", "model-error")
 FORMS = "depthwise-pointwise, pointwise-depthwise, pointwise-depthwise-pointwise, spatial, channel or tucker2"
@@ -43,46 +36,6 @@ _SHAPES = (
         help="Shape of an input, as x:1,3,224,224 or x:1x3x224x224; the name may be left out for a single input.",
     ),
     click.option("--dim", "dims", multiple=True, metavar="NAME=SIZE", help="Size of a symbolic dimension, as N=1."),
-)
-_RUN = (
-    click.option(
-        "--threads",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1, 1024),
-        help="Threads of the runtime within an operator.",
-    ),
-    click.option(
-        "--inter-op-threads",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1, 1024),
-        help="More than one run operators beside each other where the model branches.",
-    ),
-    click.option(
-        "--graph-optimization",
-        default="all",
-        show_default=True,
-        type=click.Choice(GRAPH_OPTIMIZATIONS),
-        help="How far ONNX Runtime may change the graph.",
-    ),
-    click.option(
-        "--session-option",
-        "session_options",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Configuration entry of ONNX Runtime, as session.intra_op.allow_spinning=0; repeatable.",
-    ),
-    click.option(
-        "--provider",
-        "providers",
-        multiple=True,
-        default=("CPUExecutionProvider",),
-        show_default=True,
-        metavar="NAME[:KEY=VALUE,...]",
-        help="Execution provider of ONNX Runtime, by preference, with its options as in "
-        "CUDAExecutionProvider:device_id=0.",
-    ),
 )
 _FILE = click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write to FILE instead of the terminal.")
 _ONLY_SKIP = (
@@ -205,7 +158,9 @@ def _format(formats: tuple[str, ...]) -> Callable[[F], F]:
     )
 
 
-def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+def together(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+    """One decorator that adds several options, the first one shown first."""
+
     def add(function: F) -> F:
         for option in reversed(options):
             function = option(function)
@@ -214,46 +169,20 @@ def _with(options: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     return add
 
 
-def run_options(function: F) -> F:
-    """Add the options of how models are run; the command gets them as one function, `options`, that makes RunOptions.
-
-    So nothing heavy is loaded before the command has looked at its other options.
-    """
-
-    @wraps(function)
-    def running(
-        *,
-        threads: int,
-        inter_op_threads: int,
-        graph_optimization: str,
-        session_options: tuple[str, ...],
-        providers: tuple[str, ...],
-        **others: object,
-    ) -> object:
-        def options() -> RunOptions:
-            from convprof.runtime import RunOptions
-
-            return RunOptions(threads, providers, inter_op_threads, graph_optimization, session_options)
-
-        return function(**others, options=options)
-
-    return _with(_RUN)(cast(F, running))
-
-
-shape_options = _with(_SHAPES)
-format_option = _with((_format(FORMATS),))
-output_options = _with((_format(FORMATS), _FILE))
-page_options = _with((_format(PAGE_FORMATS), _FILE))
-report_options = _with((_format((*PAGE_FORMATS, NODES)), _FILE))
-only_skip_options = _with(_ONLY_SKIP)
-quiet_option = _with(_QUIET)
-seed_option = _with(_SEED)
-preprocess_option = _with(_PREPROCESS)
-fit_options = _with(_FIT)
-calibration_option = _with(_CALIBRATION)
-budget_options = _with(_BUDGET)
-choice_options = _with(_CHOICE)
-judging_options = _with(_JUDGING)
-slower_option = _with((_FAIL_IF_SLOWER,))
-worse_options = _with(_FAIL_IF_WORSE)
-gate_options = _with((_FAIL_IF_SLOWER, *_FAIL_IF_WORSE))
+shape_options = together(_SHAPES)
+format_option = together((_format(FORMATS),))
+output_options = together((_format(FORMATS), _FILE))
+page_options = together((_format(PAGE_FORMATS), _FILE))
+report_options = together((_format((*PAGE_FORMATS, NODES)), _FILE))
+only_skip_options = together(_ONLY_SKIP)
+quiet_option = together(_QUIET)
+seed_option = together(_SEED)
+preprocess_option = together(_PREPROCESS)
+fit_options = together(_FIT)
+calibration_option = together(_CALIBRATION)
+budget_options = together(_BUDGET)
+choice_options = together(_CHOICE)
+judging_options = together(_JUDGING)
+slower_option = together((_FAIL_IF_SLOWER,))
+worse_options = together(_FAIL_IF_WORSE)
+gate_options = together((_FAIL_IF_SLOWER, *_FAIL_IF_WORSE))

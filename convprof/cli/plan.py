@@ -11,7 +11,6 @@ from convprof.cli import console
 from convprof.cli.options import (
     FORMATS,
     MODEL,
-    Running,
     budget_options,
     calibration_option,
     choice_options,
@@ -19,11 +18,11 @@ from convprof.cli.options import (
     only_skip_options,
     preprocess_option,
     quiet_option,
-    run_options,
     seed_option,
     shape_options,
 )
 from convprof.cli.reading import read_budget, read_bytes, read_dims, read_shapes
+from convprof.cli.running import Running, run_options
 
 _EXAMPLES = """\b
 Examples:

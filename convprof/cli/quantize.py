@@ -7,15 +7,14 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
-    Running,
     calibration_option,
     preprocess_option,
     quiet_option,
-    run_options,
     seed_option,
     shape_options,
 )
 from convprof.cli.reading import read_dims, read_shapes
+from convprof.cli.running import Running, run_options
 
 _EXAMPLES = """\b
 Examples:

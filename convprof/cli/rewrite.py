@@ -10,17 +10,16 @@ from convprof.cli import console
 from convprof.cli.options import (
     FORMS,
     MODEL,
-    Running,
     calibration_option,
     fit_options,
     only_skip_options,
     preprocess_option,
     quiet_option,
-    run_options,
     seed_option,
     shape_options,
 )
 from convprof.cli.reading import read_bytes, read_dims, read_shapes, read_sizes
+from convprof.cli.running import Running, run_options
 
 _EXAMPLES = """\b
 Examples:

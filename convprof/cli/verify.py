@@ -7,14 +7,13 @@ import click
 from convprof.cli import console
 from convprof.cli.options import (
     MODEL,
-    Running,
     output_options,
     preprocess_option,
     quiet_option,
-    run_options,
     worse_options,
 )
 from convprof.cli.reading import read_limits
+from convprof.cli.running import Running, run_options
 
 _EXAMPLES = """\b
 Examples:

@@ -12,7 +12,8 @@ import onnx_ir as ir
 
 from convprof.graph.convs import ConvNode
 from convprof.graph.model import Model, nodes_with_scope
-from convprof.graph.shapes import input_symbols, polynomial, symbolic
+from convprof.graph.shapes import symbolic
+from convprof.graph.symbols import input_symbols, polynomial
 from convprof.graph.weights import is_constant
 from convprof.records.analysis import Uncounted
 

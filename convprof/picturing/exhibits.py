@@ -26,6 +26,8 @@ from convprof.records.pictures import Pictures, SamplePictures
 from convprof.runtime import Session
 
 Array = NDArray[Any]
+_Files = tuple[bytes, bytes, bytes]
+"""Of the dense output, the converted one, and their difference."""
 
 _SIDES = (192, 160, 128, 96, 64)
 _BYTES = 256 << 10
@@ -132,22 +134,17 @@ def _values(bare: Pictures, samples: list[_Sample], seen: Range, number: int) ->
     parts = [each.parts[number] for each in samples]
     apart = [shades.difference(part.before, part.after, shown) for part in parts]
     amplified = shades.amplification(apart)
+    files = [
+        (
+            png.encode(shown.pixels(part.before)),
+            png.encode(shown.pixels(part.after)),
+            shades.difference_file(difference, amplified),
+        )
+        for part, difference in zip(parts, apart, strict=True)
+    ]
     return msgspec.structs.replace(
         bare,
-        samples=tuple(
-            _pictures(
-                each,
-                part,
-                seen,
-                psnr_db=_psnr(each, shown),
-                files=(
-                    png.encode(shown.pixels(part.before)),
-                    png.encode(shown.pixels(part.after)),
-                    shades.difference_file(difference, amplified),
-                ),
-            )
-            for each, part, difference in zip(samples, parts, apart, strict=True)
-        ),
+        samples=_pictures(samples, number, seen, files, shown),
         span=shown.span,
         low=float(shown.black.min()),
         high=float(shown.white.max()),
@@ -159,44 +156,38 @@ def _classes(bare: Pictures, samples: list[_Sample], seen: Range, number: int) -
     """Pictures of classes, of the parts with this `number`."""
     parts = [each.parts[number] for each in samples]
     known = shades.frequent([part.before for part in parts])
-    return msgspec.structs.replace(
-        bare,
-        samples=tuple(
-            _pictures(
-                each,
-                part,
-                seen,
-                psnr_db=None,
-                files=(
-                    shades.class_file(part.before, known),
-                    shades.class_file(part.after, known),
-                    shades.changed_file(part.before != part.after),
-                ),
-            )
-            for each, part in zip(samples, parts, strict=True)
-        ),
-        classes=known,
-    )
+    files = [
+        (
+            shades.class_file(part.before, known),
+            shades.class_file(part.after, known),
+            shades.changed_file(part.before != part.after),
+        )
+        for part in parts
+    ]
+    return msgspec.structs.replace(bare, samples=_pictures(samples, number, seen, files), classes=known)
 
 
 def _pictures(
-    each: _Sample, part: _Part, seen: Range, *, psnr_db: float | None, files: tuple[bytes, bytes, bytes]
-) -> SamplePictures:
-    dense, converted, difference = files
-    return SamplePictures(
-        place=each.which.place,
-        sample=each.which.sample,
-        top=part.window.top,
-        left=part.window.left,
-        height=part.window.height,
-        width=part.window.width,
-        max_abs=each.max_abs,
-        psnr_db=psnr_db,
-        changed=each.changed,
-        input=png.encode(seen.pixels(part.fed)),
-        dense=dense,
-        converted=converted,
-        difference=difference,
+    samples: list[_Sample], number: int, seen: Range, files: list[_Files], shown: Range | None = None
+) -> tuple[SamplePictures, ...]:
+    """The parts with this `number`, with the files of their outputs, which show values by the range `shown`."""
+    return tuple(
+        SamplePictures(
+            place=each.which.place,
+            sample=each.which.sample,
+            top=each.parts[number].window.top,
+            left=each.parts[number].window.left,
+            height=each.parts[number].window.height,
+            width=each.parts[number].window.width,
+            max_abs=each.max_abs,
+            psnr_db=None if shown is None else _psnr(each, shown),
+            changed=each.changed,
+            input=png.encode(seen.pixels(each.parts[number].fed)),
+            dense=dense,
+            converted=converted,
+            difference=difference,
+        )
+        for each, (dense, converted, difference) in zip(samples, files, strict=True)
     )
 
 

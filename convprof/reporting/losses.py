@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 
-from convprof.drops import Kind, kind_of, lost
+from convprof.drops import SCALES, Kind, kind_of, lost
 from convprof.records.damage import Measure
 from convprof.records.fidelity import Fidelity
 from convprof.records.plan import Budget
@@ -18,12 +18,8 @@ DAMAGES: dict[Measure, str] = {
     "relative-l2": "summed errors of the layers, weighed by what the outputs feel; no unit, it orders plans",
 }
 
-UNITS: dict[str, tuple[float, str, str]] = {
-    "top1": (100.0, " %", " points"),
-    "agreement": (100.0, " %", " points"),
-    "psnr": (1.0, " dB", " dB"),
-}
-"""Factor, unit and unit of a difference of the metrics whose scale is known."""
+UNITS = {name: (each.factor, f" {each.unit}", f" {each.step}") for name, each in SCALES.items()}
+"""Factor, unit and unit of a difference of the metrics whose scale is known, as they stand behind a number."""
 
 UNITLESS = (1.0, "", "")
 _LONGEST = 40  # letters of a metric's name in the head of a column

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from convprof.cli.options import GRAPH_OPTIMIZATIONS
 from convprof.cli.reading import read_batches, read_bytes
+from convprof.cli.running import GRAPH_OPTIMIZATIONS
 from convprof.errors import UsageError
 from convprof.runtime import options
 

@@ -37,6 +37,12 @@ REFUSED_BY_ALL = (
 )
 
 
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in this process draw few synthetic pictures: nobody waits for a good fit here."""
+    monkeypatch.setattr("convprof.data.synthetic.PICTURES", 64)
+
+
 def check(code: int, out: str, err: str, folder: Path) -> None:
     assert code in (0, 1, 2), err
     assert "Traceback" not in err
@@ -65,7 +71,6 @@ def test_every_command_survives_every_model(
 ) -> None:
     store(name, tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("convprof.data.synthetic.PICTURES", 64)
     code = cli.run(COMMANDS[command])
     captured = capsys.readouterr()
     check(code, captured.out, captured.err, tmp_path)

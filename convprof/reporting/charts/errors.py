@@ -27,7 +27,7 @@ def errors(fits: tuple[FittedLayer, ...]) -> Chart | None:
         "the fitted dot lies to the left of the hollow one, the more the data helped.",
         axis="relative squared error of the output, logarithmic",
         ticks=scale.ticks(wording.round_number),
-        keys=(Key("after", "fitted to data"), Key("weights", "weights only", hollow=True)),
+        keys=(Key("after", "closed form, fitted to data"), Key("weights", "weights only", hollow=True)),
         rows=tuple(_row(fit, scale) for fit in known),
         row_height=_HEIGHT,
         note=wording.left_out(missing, "measured"),

@@ -23,7 +23,7 @@ def document(tuning: Tuning) -> Document:
             Fact("Run", _run(tuning)),
         ),
         tables=filled((_stages(tuning.stages), _times(tuning.times))),
-        notes=tuple(f"{remark.code}: {remark.text}" for remark in tuning.notices),
+        notes=wording.remarks(tuning.notices),
     )
 
 
@@ -74,7 +74,7 @@ def _stages(stages: Iterable[TunedStage]) -> Table:
 
 
 def _stage(stage: TunedStage) -> tuple[str, ...]:
-    share = stage.measure == "top1"
+    share = stage.measure in ("top1", "agreement")
     before, after = (
         wording.percent(each, 2) if share else wording.significant(each, 4) for each in (stage.before, stage.after)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -109,14 +111,8 @@ def hardmax(node: Node, x: Tensor) -> Tensor:
     return _over(node, x, lambda y, axis: torch.zeros_like(y).scatter(axis, y.argmax(axis, keepdim=True), 1.0))
 
 
-def _over(node: Node, x: Tensor, function: object) -> Tensor:
-    assert callable(function)
+def _over(node: Node, x: Tensor, function: Callable[[Tensor, int], Tensor]) -> Tensor:
     if node.version >= 13:
-        return _tensor(function(x, node.integer("axis", -1)))
+        return function(x, node.integer("axis", -1))
     axis = node.integer("axis", 1) % max(x.ndim, 1)
-    return _tensor(function(x.flatten(axis), axis)).reshape(x.shape)
-
-
-def _tensor(value: object) -> Tensor:
-    assert isinstance(value, Tensor)
-    return value
+    return function(x.flatten(axis), axis).reshape(x.shape)

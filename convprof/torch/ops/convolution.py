@@ -10,7 +10,7 @@ from torch.nn import functional
 from convprof.torch.node import Node
 from convprof.torch.ops.windows import windows
 
-_CONVS: tuple[Callable[..., Tensor], ...] = (functional.conv1d, functional.conv2d, functional.conv3d)
+CONVS: tuple[Callable[..., Tensor], ...] = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED: tuple[Callable[..., Tensor], ...] = (
     functional.conv_transpose1d,
     functional.conv_transpose2d,
@@ -25,7 +25,7 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
     padding = where.before
     if where.before != where.after:
         x, padding = functional.pad(x, around(where.before, where.after)), (0,) * len(padding)
-    run = _over(_CONVS, x)
+    run = _over(CONVS, x)
     return run(x, weight, bias, where.strides, padding, where.dilations, node.integer("group", 1))
 
 

@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from convprof.torch.node import Node
-from convprof.torch.ops.convolution import around
+from convprof.torch.ops.convolution import CONVS, around
 from convprof.torch.ops.windows import Windows, windows
 
 _MAXIMA: tuple[Callable[..., Tensor], ...] = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
 _MEANS: tuple[Callable[..., Tensor], ...] = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
-_CONVS: tuple[Callable[..., Tensor], ...] = (functional.conv1d, functional.conv2d, functional.conv3d)
 
 
 def max_pool(node: Node, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -93,7 +92,7 @@ def _sums(x: Tensor, where: Windows) -> Tensor:
     """The sum of each window of each plane."""
     kernel = torch.ones((1, 1, *where.kernel), dtype=x.dtype, device=x.device)
     planes = x.reshape(-1, 1, *x.shape[2:])
-    made = _CONVS[x.ndim - 3](planes, kernel, None, where.strides, 0, where.dilations)
+    made = CONVS[x.ndim - 3](planes, kernel, None, where.strides, 0, where.dilations)
     return made.reshape(*x.shape[:2], *made.shape[2:])
 
 

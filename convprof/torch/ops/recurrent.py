@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from convprof.torch.node import Node
+from convprof.torch.node import Kernel, Node
 
 States = tuple[Tensor, ...]
 _Activation = Callable[[Tensor, float, float], Tensor]
@@ -54,16 +54,12 @@ class _Layer:
 
     def activations(self, defaults: tuple[str, ...]) -> tuple[Callable[[Tensor], Tensor], ...]:
         """Those of this direction."""
-        names = tuple(self.node.attributes.get("activations") or ()) or defaults * 2
-        first = self.number * len(defaults)
-        return tuple(self._activation(names, i) for i in range(first, first + len(defaults)))
+        names = self._names(defaults)
+        return tuple(self._activation(name, self.number * len(names) + at) for at, name in enumerate(names))
 
     def is_plain(self, defaults: tuple[str, ...]) -> bool:
         """Whether nothing but the order of the gates differs from torch's kernel."""
-        names = tuple(self.node.attributes.get("activations") or ()) or defaults * 2
-        first = self.number * len(defaults)
-        given = tuple(name.lower() for name in names[first : first + len(defaults)])
-        usual = given == tuple(name.lower() for name in defaults)
+        usual = self._names(defaults) == [name.lower() for name in defaults]
         return usual and "clip" not in self.node.attributes and self.peepholes is None
 
     def clipped(self, x: Tensor) -> Tensor:
@@ -71,8 +67,14 @@ class _Layer:
         limit = self.node.number("clip", 0.0)
         return x.clamp(-limit, limit) if limit else x
 
-    def _activation(self, names: tuple[str, ...], i: int) -> Callable[[Tensor], Tensor]:
-        function, alpha, beta = _ACTIVATIONS[names[i].lower()]
+    def _names(self, defaults: tuple[str, ...]) -> list[str]:
+        """Activations of this direction; the node lists those of both."""
+        names = self.node.attributes.get("activations") or defaults * 2
+        first = self.number * len(defaults)
+        return [name.lower() for name in names[first : first + len(defaults)]]
+
+    def _activation(self, name: str, i: int) -> Callable[[Tensor], Tensor]:
+        function, alpha, beta = _ACTIVATIONS[name]
         alphas, betas = self.node.attributes.get("activation_alpha"), self.node.attributes.get("activation_beta")
         a = alphas[i] if alphas and i < len(alphas) else alpha
         b = betas[i] if betas and i < len(betas) else beta
@@ -97,30 +99,21 @@ def lstm(
     return _directions(node, x, (w, r, b, p), lengths, (h, c), _lstm)
 
 
-def gru(
-    node: Node,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    b: Tensor | None = None,
-    lengths: tuple[int, ...] | None = None,
-    h: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    """GRU."""
-    return _directions(node, x, (w, r, b, None), lengths, (h,), _gru)
+def _of_one_state(run: _Run) -> Kernel:
+    """The operator of a layer that keeps nothing but what it puts out."""
 
+    def operator(
+        node: Node,
+        x: Tensor,
+        w: Tensor,
+        r: Tensor,
+        b: Tensor | None = None,
+        lengths: tuple[int, ...] | None = None,
+        h: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        return _directions(node, x, (w, r, b, None), lengths, (h,), run)
 
-def rnn(
-    node: Node,
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    b: Tensor | None = None,
-    lengths: tuple[int, ...] | None = None,
-    h: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    """RNN."""
-    return _directions(node, x, (w, r, b, None), lengths, (h,), _rnn)
+    return operator
 
 
 def _directions(
@@ -255,3 +248,7 @@ def _rnn(layer: _Layer, x: Tensor, states: States, lengths: tuple[int, ...] | No
         return (f(layer.clipped(inputs + functional.linear(old[0], layer.r))),)
 
     return _stepped(functional.linear(x, layer.w, layer.biases[0] + layer.biases[1]), states, lengths, step)
+
+
+gru = _of_one_state(_gru)
+rnn = _of_one_state(_rnn)

@@ -8,7 +8,7 @@ with one tap (nearest), two (linear) or four (cubic), more where `antialias` str
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -67,8 +67,7 @@ def resize(
     return _each(x, changed, lambda y, axis: _weighted(y, axis, node, place))
 
 
-def _each(x: Tensor, axes: Sequence[_Axis], one: object) -> Tensor:
-    assert callable(one)
+def _each(x: Tensor, axes: Sequence[_Axis], one: Callable[[Tensor, _Axis], Tensor]) -> Tensor:
     for axis in axes:
         x = one(x, axis)
     return x
