@@ -68,7 +68,8 @@ class TunedStage(msgspec.Struct, frozen=True):
     `measure` names it: `kl` (nats) and `relative_l2` are distances to the teacher, `agreement` is the share of inputs
     that get its class, `top1` and the name of a loss need labels; `better` says which way it should go. Of `steps`, for
     `bias` one a convolution, the weights after step `kept` were kept, 0 being the start. `rollbacks` counts how often
-    the run diverged and was taken back, `learning_rate` is what it ended with.
+    the run diverged and was taken back, `learning_rate` is what it ended with. The teacher's answer was the mean
+    over so many `views` of each input: itself, mirrored, moved.
     """
 
     method: str
@@ -85,6 +86,7 @@ class TunedStage(msgspec.Struct, frozen=True):
     batch: int
     learning_rate: float
     rollbacks: int = 0
+    views: int = 1
     curve: tuple[CurvePoint, ...] = ()
 
 

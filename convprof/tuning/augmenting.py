@@ -1,11 +1,14 @@
 """Pictures moved, mirrored and recoloured at random, all of a batch at once: how is decided by seed, step and place.
 
-Borders are zeros behind the preprocessing, that is black or mean pixels.
+Where a picture was moved its border is repeated: networks trained on whole pictures know no black or grey ones
+(docs/decisions/0033-answers.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 NAMES = ("flip", "turn", "crop", "jitter")
-"""`flip` mirrors left and right, `turn` up and down and along the diagonal, `crop` moves by up to an eighth of the
+"""`flip` mirrors left and right, `turn` up and down and along the diagonal, `crop` moves by up to a sixteenth of the
 size, `jitter` changes contrast and the level of every channel."""
 KEEPING = ("flip", "turn")
 """Those that leave a picture whole: what they did to an input can be done to a picture that is wanted of it."""
 CHANNELS = (1, 3, 4)
 _DRAWS = 2
-_REACH = 8
+_REACH = 16
+_NUDGE = 32
 _JITTER = 0.1
 
 
@@ -32,7 +36,68 @@ class Pictures:
 
     def mirrored(self, pictures: Tensor) -> Tensor:
         """Left and right exchanged."""
-        return pictures.flip(-2 if self.channels_last else -1)
+        return self.seen(pictures, View(0, 0, True))
+
+    def seen(self, pictures: Tensor, view: View) -> Tensor:
+        """The pictures in a view, in the same order in memory."""
+        height, width = (-3, -2) if self.channels_last else (-2, -1)
+        made = pictures.flip(width) if view.mirrored else pictures
+        for axis, steps in ((height, view.down), (width, view.right)):
+            if steps:
+                size = pictures.shape[axis]
+                lines = torch.arange(size, device=pictures.device) - steps * max(1, size // _NUDGE)
+                made = made.index_select(axis, lines.clamp(0, size - 1))
+        return made
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture moved down and to the right by so many 32nds of its size, or mirrored, or both."""
+
+    down: int
+    right: int
+    mirrored: bool
+
+
+_MIRRORED = View(0, 0, True)
+_MOVED = (View(1, 1, False), View(-1, -1, True), View(1, -1, True), View(-1, 1, False))
+
+
+@dataclass(frozen=True)
+class Views:
+    """How inputs are looked at besides as they are: the `usual` views, and `more` where there is time.
+
+    Without pictures there are none.
+    """
+
+    pictures: Pictures | None
+    usual: tuple[View, ...] = ()
+    more: tuple[View, ...] = ()
+
+    @classmethod
+    def like(cls, pictures: Pictures | None, mirrored: bool, names: Sequence[str]) -> Self:
+        """Those that are like what training shows: mirrored ones where that is right, moved ones where it moves."""
+        if pictures is None:
+            return cls(None)
+        moved = _MOVED if "crop" in names else ()
+        return cls(pictures, (_MIRRORED,) * mirrored, tuple(each for each in moved if mirrored or not each.mirrored))
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """How many views there can be, the input itself being one, most first."""
+        usual = 1 + len(self.usual)
+        return (usual + len(self.more), usual) if self.more else (usual,)
+
+    def taken(self, count: int) -> Self:
+        """The first so many of them, as usual ones."""
+        return replace(self, usual=(*self.usual, *self.more)[: count - 1], more=())
+
+    def of(self, feeds: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        """The feeds with each of the usual views in the place of the pictures."""
+        if self.pictures is None:
+            return []
+        name = self.pictures.name
+        return [{**feeds, name: self.pictures.seen(feeds[name], view)} for view in self.usual]
 
 
 @dataclass(frozen=True)
@@ -79,7 +144,7 @@ class Augmentation:
         return moved.movedim(1, -1) if self.channels_last else moved
 
     def _moved(self, pictures: Tensor, draws: _Draws) -> Tensor:
-        """Each pixel of the result is one pixel of the input, or of the border: rows and columns are looked up."""
+        """Each pixel of the result is one pixel of the input: rows and columns are looked up."""
         count, _, height, width = pictures.shape
         left, up, over = (draws.coins() for _ in range(3))
         down, right = (draws.steps(size // _REACH) for size in (height, width))
@@ -87,11 +152,8 @@ class Augmentation:
         rows = _lines(height, down * moves, up & ("turn" in self.names))
         columns = _lines(width, right * moves, left & ("flip" in self.names))
         samples = torch.arange(count, device=pictures.device)[:, None, None]
-        below, beside = (torch.from_numpy(np.maximum(each, 0)).to(pictures.device) for each in (rows, columns))
+        below, beside = (torch.from_numpy(each).to(pictures.device) for each in (rows, columns))
         made = pictures.permute(0, 2, 3, 1)[samples, below[:, :, None], beside[:, None, :]].permute(0, 3, 1, 2)
-        if moves:
-            inside = torch.from_numpy((rows >= 0)[:, None, :, None] & (columns >= 0)[:, None, None, :])
-            made = made * inside.to(made)
         if "turn" in self.names and height == width:
             turned = torch.from_numpy(over).to(made.device)[:, None, None, None]
             made = torch.where(turned, made.transpose(2, 3), made)
@@ -99,10 +161,9 @@ class Augmentation:
 
 
 def _lines(size: int, shift: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each sample which line of the picture stands at each place, -1 for the border: (samples, size)."""
-    places = np.arange(size) + shift[:, None]
-    places = np.where(mirrored[:, None], size - 1 - places, places)
-    return np.where((places >= 0) & (places < size), places, -1)
+    """For each sample which line of the picture stands at each place: (samples, size)."""
+    places: NDArray[np.int64] = np.clip(np.arange(size) + shift[:, None], 0, size - 1)
+    return np.where(mirrored[:, None], size - 1 - places, places)
 
 
 def _recoloured(pictures: Tensor, draws: _Draws) -> Tensor:

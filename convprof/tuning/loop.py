@@ -54,9 +54,14 @@ class Course:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a stage may take: passes over the data, or seconds from which steps are reckoned."""
+    """How long a stage may take: passes over the data, or seconds from which steps are reckoned.
+
+    Of the seconds some are `spent` before the first step; `step` is how long one takes.
+    """
 
     seconds: float
+    spent: float
+    step: float
     epochs: float | None
     learning_rate: float
     optimiser: str
@@ -100,18 +105,20 @@ class Loop:
     def _begin(self) -> None:
         """Measure the start, and reckon from the speed how many steps there will be."""
         here, samples, timer = self.position, self.course.samples, self.course.timer
+        here.seconds = self.budget.spent
         here.before = here.best = self._measure()
         if not math.isfinite(here.before):
             why = f"its {self.objective.measure} on the held-out part is {here.before}"
             raise ModelError(self.objective.student.network.what, why, "check the data, --preprocess and the labels")
         start = timer()
         self._measure()  # again: what the teacher says is known by now, as it will be from here on
-        look, step = timer() - start, self.course.kept.standing.times[0].seconds
+        look, step = timer() - start, max(self.budget.step, 1e-6)
         if self.budget.epochs is None:
-            here.steps = max(1, int(self.budget.seconds * (1 - settings.EVALUATION_SHARE) / max(step, 1e-6)))
+            left = self.budget.seconds - here.seconds
+            here.steps = max(1, int(left * (1 - settings.EVALUATION_SHARE) / step))
         else:
             here.steps = max(1, round(self.budget.epochs * samples.steps_per_epoch))
-        affordable = look / settings.EVALUATION_SHARE / max(step, 1e-6)
+        affordable = look / settings.EVALUATION_SHARE / step
         here.interval = max(1, math.ceil(max(here.steps / settings.EVALUATIONS, min(affordable, here.steps / 4))))
         here.learning_rate = self.budget.learning_rate
         here.curve = [CurvePoint(0, 0.0, None, here.before)]
@@ -163,7 +170,7 @@ class Loop:
         here = self.position
         if self.budget.epochs is not None:
             return
-        left = (self.budget.seconds - here.seconds) / (here.seconds / here.step)
+        left = (self.budget.seconds - here.seconds) / ((here.seconds - self.budget.spent) / here.step)
         if left < (1 - settings.LATE) * (here.steps - here.step):
             here.steps = here.step + max(0, int(left))
 
@@ -255,6 +262,7 @@ class Loop:
             batch=samples.size,
             learning_rate=here.learning_rate,
             rollbacks=here.rollbacks,
+            views=1 if objective.answers is None else objective.answers.views,
             curve=tuple(here.curve),
         )
 

@@ -8,6 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from convprof.torch import Module
+from convprof.tuning.answers import Answers
 from convprof.tuning.samples import Batch
 from convprof.tuning.together import Together
 
@@ -18,11 +19,12 @@ class Objective(nn.Module):
     It is a module so that it can be wrapped, and is called with a batch. `trained` are the parameters that the loop
     changes, by the student's names; the loop averages them and the student's statistics. A teacher is no part of the
     module: hold it in a tuple. Of several processes each calls it with its share of a batch; the loss is the mean over
-    the samples there, or is made so by `power`.
+    the samples there, or is made so by `power`. `answers` of a teacher can be remembered before the first step.
     """
 
     measure: str
     better: Literal["lower", "higher"] = "lower"
+    answers: Answers | None = None
 
     def __init__(self, student: Module, trained: Mapping[str, nn.Parameter], together: Together) -> None:
         super().__init__()

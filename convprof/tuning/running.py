@@ -14,10 +14,10 @@ from convprof.errors import ModelError
 from convprof.records.tuning import Precision, Way, WayTime
 from convprof.torch import Module
 from convprof.torch.composing import chains, compose
+from convprof.tuning import settings
 from convprof.tuning.samples import Batch
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
-_PASSES = 3
 _HOPELESS = 2.0
 
 
@@ -70,11 +70,11 @@ class Running:
                 break
             self.use(way)
             try:
-                seconds = self._timed(step, timer)
+                seconds = self.timed(step, timer)
                 best = min((each.seconds for each in times), default=seconds)
-                for _ in range(_PASSES - 1):
+                for _ in range(settings.PASSES - 1):
                     if seconds < _HOPELESS * best:
-                        seconds = min(seconds, self._timed(step, timer))
+                        seconds = min(seconds, self.timed(step, timer))
             except RuntimeError as error:  # operators without this type, or not enough memory
                 why = str(error).splitlines()[0] if str(error) else type(error).__name__
                 continue
@@ -85,7 +85,8 @@ class Running:
         self.use(times[0].way)
         return tuple(times)
 
-    def _timed(self, step: Callable[[], object], timer: Callable[[], float]) -> float:
+    def timed(self, step: Callable[[], object], timer: Callable[[], float]) -> float:
+        """Seconds that a call takes."""
         self._wait()
         start = timer()
         step()

@@ -6,6 +6,7 @@ them; only those of the batch are read, by each of several processes its share o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +28,12 @@ _SPLIT, _ORDER = 0, 1
 class Batch:
     """Feeds by input name, samples on axis 0, and their labels if there are any.
 
-    `number` is the step, or the place among the held-out batches. A share of a batch is the one behind `before` others,
-    of `whole` samples altogether.
+    `number` is the step, or the place among the held-out batches, `numbers` are those of the samples. A share of a
+    batch is the one behind `before` others, of `whole` samples altogether.
     """
 
     number: int
+    numbers: NDArray[np.int64]
     feeds: dict[str, Tensor]
     labels: Tensor | None
     before: int
@@ -55,7 +57,7 @@ class Samples:
         if batches.count < fewest:
             why = f"{batches.count} samples are too few to train on some and hold out others"
             raise DataError(batches.what, why, f"give {fewest} or more, better some thousands")
-        self._batches, self._seed, self._together = batches, seed, together
+        self._batches, self._seed, self.together = batches, seed, together
         shuffled = np.random.default_rng([seed, _SPLIT]).permutation(batches.count)
         count = held_out_count(batches.count)
         if whole:
@@ -74,6 +76,11 @@ class Samples:
         return len(self.training) // self.size
 
     @property
+    def count(self) -> int:
+        """All samples there are, held out or not."""
+        return self._batches.count
+
+    @property
     def labels(self) -> NDArray[Any] | None:
         """All labels there are."""
         return self._batches.labels
@@ -90,7 +97,7 @@ class Samples:
         if self._order[0] != epoch:
             self._order = epoch, np.random.default_rng([self._seed, _ORDER, epoch]).permutation(self.training)
         whole = self._order[1][place * self.size : (place + 1) * self.size]
-        share = self._together.share(self.size)
+        share = self.together.share(self.size)
         return self._read(step, whole[share], share.start, self.size)
 
     def held_out_batches(self, every: int = 1, first: int = 0) -> Iterator[Batch]:
@@ -102,17 +109,31 @@ class Samples:
 
     def held_out_share(self) -> Iterator[Batch]:
         """The share of the held-out batches."""
-        return self.held_out_batches(self._together.count, self._together.rank)
+        return self.held_out_batches(self.together.count, self.together.rank)
+
+    @property
+    def passes(self) -> int:
+        """How many batches hold the share of all samples."""
+        first, last, _ = self.together.share(self.count).indices(self.count)
+        return math.ceil((last - first) / self._held_out_size)
+
+    def everything(self) -> Iterator[Batch]:
+        """The share of all samples, batch by batch in their order; the last batch is as large as the others."""
+        share = np.arange(self.count)[self.together.share(self.count)]
+        for number in range(self.passes):
+            start = min(number * self._held_out_size, max(0, len(share) - self._held_out_size))
+            indices = share[start : start + self._held_out_size]
+            yield self._read(number, indices, 0, len(indices))
 
     def _read(self, number: int, indices: NDArray[np.int64], before: int, whole: int) -> Batch:
         feeds = {name: self._tensor(values) for name, values in self._batches.pick(indices).items()}
         labels = self._batches.labels
-        return Batch(number, feeds, None if labels is None else self._tensor(labels[indices]), before, whole)
+        return Batch(number, indices, feeds, None if labels is None else self._tensor(labels[indices]), before, whole)
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
         """On the device; floating-point numbers in float32, in which networks are trained."""
         wide = values.astype(np.float32) if values.dtype.kind == "f" else np.array(values)
-        return torch.from_numpy(wide).to(self._together.device)
+        return torch.from_numpy(wide).to(self.together.device)
 
 
 def held_out_count(count: int) -> int:

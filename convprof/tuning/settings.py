@@ -16,8 +16,8 @@ AVERAGE = 0.998
 """Share of the averaged weights that one step leaves; lower at the start."""
 LOGITS = 0.1
 """Weight of the squared error of logits beside the divergence."""
-FEATURES = 0.0
-"""Weight of the relative squared error of the penultimate features."""
+FEATURES = 1.0
+"""Weight of the relative squared error of the features before the last layer, for class scores."""
 TEACHER = 0.5
 """Share of the teacher in the loss of `finetune` where there is one."""
 
@@ -31,8 +31,12 @@ LIKED_HELD_OUT = 100
 FEWEST = 8
 """Samples; below that nothing can be held out."""
 REMEMBERED = 1 << 25
-"""Elements of the teacher's held-out answers that are kept rather than computed again."""
+"""Elements of the teacher's answers that are kept rather than computed again."""
+ANSWERS_SHARE = 0.1
+"""Share of the time that it may take to ask the teacher about all samples in advance."""
 
+PASSES = 3
+"""How often a way to run is timed; the fastest time counts."""
 TRIAL = 0.05
 """Share of the time after which no further way to run is tried."""
 EVALUATIONS = 40

@@ -18,6 +18,7 @@ from convprof.records.remarks import Remark
 from convprof.records.tuning import Settings, TunedStage, WayTime
 from convprof.torch import Module
 from convprof.tuning import losses, preparing, settings
+from convprof.tuning.answers import Answers
 from convprof.tuning.augmenting import Augmentation
 from convprof.tuning.keeping import Kept
 from convprof.tuning.loop import Budget, Course, Loop
@@ -128,7 +129,7 @@ class _Run:
             )
             standing.methods, standing.within = standing.methods + 1, 0
             if standing.methods < len(methods):
-                standing.times = ()  # what is fast for one method need not be for another
+                standing.times, standing.views = (), None  # what is fast for one method need not be for another
             self._course.kept.write({"student": student.state_dict()})
             if after is not None:
                 after(stages)
@@ -139,18 +140,46 @@ class _Run:
         finished = next(self._done, None)
         if finished is not None:
             return finished
+        began = self._course.timer()
         if not standing.times:
             standing.times = self._fastest(objective)
         running.use(standing.times[0].way)
+        step = self._prepared(objective)
         chosen = self._chosen
         rate = chosen.learning_rate or settings.RATES[chosen.optimiser]
-        budget = Budget(share * self._seconds, chosen.epochs, rate, chosen.optimiser)
+        spent = self._course.timer() - began
+        budget = Budget(share * self._seconds, spent, step, chosen.epochs, rate, chosen.optimiser)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
 
     def _fastest(self, objective: Objective) -> tuple[WayTime, ...]:
-        """Ways to run by the time of a step; statistics stay as they are meanwhile."""
+        """Ways to run by the time of a step."""
+        course = self._course
+        with self._trying(objective) as step:
+            return course.running.fastest(step, course.timer, settings.TRIAL * self._chosen.seconds)
+
+    def _prepared(self, objective: Objective) -> float:
+        """Remember the teacher's answers where that is worth it; seconds of a step from then on."""
+        answers, course, standing = objective.answers, self._course, self._course.kept.standing
+        if standing.views is None:
+            standing.views = 0 if answers is None else self._views(answers)
+        if answers is None or standing.views == 0:
+            return standing.times[0].seconds
+        answers.remember(standing.views, course.running, course.progress)
+        with self._trying(objective) as step:
+            return min(course.running.timed(step, course.timer) for _ in range(settings.PASSES))
+
+    def _views(self, answers: Answers) -> int:
+        """About how many views of each sample the teacher is best asked in advance; 0 where that takes too long."""
+        course, epochs = self._course, self._chosen.epochs
+        if epochs is None:
+            epochs = settings.ANSWERS_SHARE * self._seconds / max(answers.seconds(course.running, course.timer), 1e-6)
+        return next((views for views in answers.choices if views <= epochs), 0)
+
+    @contextmanager
+    def _trying(self, objective: Objective) -> Iterator[Callable[[], None]]:
+        """A step without its update; statistics stay as they are meanwhile."""
         student, course = self._course.running.student, self._course
 
         def step() -> None:
@@ -162,9 +191,8 @@ class _Run:
         frozen = student.statistics_frozen
         objective.train()
         student.freeze_statistics()
-        times = course.running.fastest(step, course.timer, settings.TRIAL * self._chosen.seconds)
+        yield step
         student.freeze_statistics(frozen)
-        return times
 
     def _restore(self) -> None:
         """Put the weights back that a run that was cut short had reached."""

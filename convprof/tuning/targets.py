@@ -21,12 +21,16 @@ _LAYERS = frozenset({"Gemm", "MatMul", "Conv"})
 
 @dataclass(frozen=True)
 class Target:
-    """What stands for an output of the graph: a value, what it is, and what the layer before it reads ("" for none)."""
+    """What stands for an output of the graph: a value, and what it is.
+
+    `features` is the vector of `width` numbers that the layer of class scores reads; "" where there is none.
+    """
 
     output: str
     name: str
     kind: Kind
     features: str = ""
+    width: int = 0
 
 
 def find_targets(module: Module, batch: Batch) -> tuple[Target, ...]:
@@ -38,16 +42,25 @@ def find_targets(module: Module, batch: Batch) -> tuple[Target, ...]:
     network = module.network
     makers = {name: step for step in network.steps for name in step.outputs if name}
     names = {output: _before_softmax(output, makers) for output in network.outputs}
+    features = {name: _features(name, network, makers) for name in names.values()}
     with torch.no_grad():
-        values = module.run(batch.feeds, list(dict.fromkeys(names.values())))
+        values = module.run(batch.feeds, [name for name in {**features, **dict.fromkeys(features.values())} if name])
     targets = tuple(
-        Target(output, name, "logits" if _classes(values[name]) else "values", _features(name, network, makers))
+        _target(output, name, features[name], values)
         for output, name in names.items()
         if values[name].is_floating_point() and values[name].numel()
     )
     if not targets:
         raise ModelError(network.what, "none of its outputs holds floating-point numbers", "there is nothing to train")
     return targets
+
+
+def _target(output: str, name: str, features: str, values: Mapping[str, torch.Tensor]) -> Target:
+    if not _vectors(values[name]):
+        return Target(output, name, "values")
+    if not features or not _vectors(values[features]):
+        return Target(output, name, "logits")
+    return Target(output, name, "logits", features, values[features].shape[1])
 
 
 def _before_softmax(name: str, makers: Mapping[str, Step]) -> str:
@@ -62,7 +75,8 @@ def _before_softmax(name: str, makers: Mapping[str, Step]) -> str:
     return name
 
 
-def _classes(value: torch.Tensor) -> bool:
+def _vectors(value: torch.Tensor) -> bool:
+    """Whether it is (samples, two or more), as class scores are."""
     return value.ndim >= 2 and value.shape[1] >= 2 and all(size == 1 for size in value.shape[2:])
 
 

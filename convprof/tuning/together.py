@@ -47,9 +47,11 @@ class Together:
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean over the processes, not differentiated."""
-        if self.count == 1:
-            return value
-        return self._summed(value.detach().clone()) / self.count
+        return value if self.count == 1 else self.total(value) / self.count
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum over the processes, not differentiated."""
+        return value if self.count == 1 else self._summed(value.detach().clone())
 
     def totals(self, *values: float) -> list[float]:
         """Each summed over the processes."""

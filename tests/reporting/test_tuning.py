@@ -33,6 +33,7 @@ def tuning(measure: str) -> Tuning:
         convprof="0.1.0",
         torch=None,
         device="cpu",
+        processes=1,
         student=ModelFile("student.onnx", "ab" * 32),
         teacher=None,
         path="tuned.onnx",

@@ -102,11 +102,12 @@ def trained(
     steps = itertools.count(1)
 
     def progress(what: str, done: int, total: int) -> None:
-        if next(steps) == stop_after:
+        if "answers" not in what and next(steps) == stop_after:
             raise KeyboardInterrupt
 
     student, teacher = modules.load(each.student), modules.load(each.teacher)
-    batches = open_data(str(each.data), declared_inputs(read(each.student)[1]), labels="label")
+    labels = "label" if "finetune" in (settings.recipe or ()) else None
+    batches = open_data(str(each.data), declared_inputs(read(each.student)[1]), labels=labels)
     state, ours = each.folder / f"{output}.tune", processes.rank() == 0
     with tuning.Kept(state, {"settings": repr(settings)}, resume, ours) as kept:
         clock = itertools.count().__next__

@@ -16,6 +16,7 @@ import convprof
 from convprof.errors import ConvprofError, DataError, ModelError, OutputError, UsageError
 from convprof.records.files import decode
 from convprof.records.tuning import Settings, Tuning
+from convprof.reporting import render_tuning
 from convprof.runtime import open_session
 
 QUICK = Settings(recipe=("distill",), batch=32, learning_rate=0.01, threads=1, epochs=4)
@@ -50,6 +51,13 @@ def test_the_student_comes_closer_to_the_teacher(
     assert distance(each, tmp_path / "out.onnx") < distance(each, each.student)
     assert decode((tmp_path / "out.tuning.json").read_bytes(), Tuning, "record") == record
     assert not (tmp_path / "out.onnx.tune").exists()
+
+
+@pytest.mark.parametrize(("epochs", "views"), [(1, 2), (2, 2), (7, 6)])
+def test_the_teacher_is_asked_in_advance_as_far_as_there_is_time(classes: Problem, epochs: int, views: int) -> None:
+    record = classes.tune(epochs=epochs)
+    assert record.stages[0].views == views
+    assert f"mean over {views} views" in render_tuning(record, "markdown")
 
 
 def test_a_softmax_at_the_end_changes_nothing(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def sheet(tuning: Tuning) -> Sheet:
 def _teacher(tuning: Tuning) -> str:
     if tuning.teacher is None:
         return "none"
-    mirrored = ", mean over a picture and its mirror image" if tuning.mirrored else ""
-    return f"{tuning.teacher.path}{mirrored}"
+    views = max((stage.views for stage in tuning.stages), default=1)
+    return tuning.teacher.path if views == 1 else f"{tuning.teacher.path}, mean over {views} views of each input"
 
 
 def _run(tuning: Tuning) -> str:

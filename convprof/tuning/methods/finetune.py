@@ -29,6 +29,7 @@ class Supervision(Objective):
         self._name = _named(work.settings.loss, classes)
         self._loss = losses.supervised(self._name)
         self._imitation = (Imitation(work),) if work.teacher is not None else ()
+        self.answers = self._imitation[0].answers if self._imitation else None
         self._classes = classes
         self.measure, self.better = ("top1", "higher") if classes else (self._name, "lower")
         self._check(batch, work.samples.labels)
