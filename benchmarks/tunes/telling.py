@@ -23,9 +23,11 @@ def tell(row: Row, page: Page, data: Raw) -> list[Aim]:
         f"{', '.join(settings['recipe'])} from the {data['start']} start, {stage['samples']:,} inputs and "
         f"{stage['held_out']:,} held out, augmentation {', '.join(settings['augment']) or 'none'}, "
         f"{stage['steps']:,} steps of {stage['batch']} ({stage['epochs']:.1f} epochs) in {stage['minutes']:.1f} min, "
-        f"{settings['threads']} threads, {'composed' if way['composed'] else 'chains'} in {way['precision']}, "
-        f"seed {settings['seed']}; {stage['measure']} held out {stage['before']:.4g} to {stage['after']:.4g}."
+        f"threads: {settings['threads']}, {'composed' if way['composed'] else 'chains'} in {way['precision']}, torch "
+        f"{record['torch']}, seed {settings['seed']}, views that an answer is the mean of: {stage['views']}; "
+        f"{stage['measure']} held out {stage['before']:.4g} to {stage['after']:.4g}."
     )
+    page.say(f"Milliseconds a step, its update apart: {', '.join(map(_timed, record['times']))}.")
     points = [(0.0, data["before"]), *data["curve"]]
     page.table(("minutes", f"score ({data['unit']})"), [(f"{at:.1f}", f"{score:.2f}") for at, score in points])
     if row.aim is None:
@@ -37,8 +39,25 @@ def tell(row: Row, page: Page, data: Raw) -> list[Aim]:
 def together(page: Page, kept: Kept) -> Sequence[Aim]:
     """One table of all rows."""
     page.say("## All rows")
+    page.say(
+        "The aims are for 60 minutes on two threads; the table says what each row was given. Scores are of test inputs "
+        "that nothing was trained or chosen on; the change has its 95 % interval over them, paired. Random factors "
+        "start without normalisations, which the original had when it was trained: that start is a weak one."
+    )
     page.table(
-        ("row", "plan", "of the MACs", "start", "dense", "before", "after", "change, 95 %", "minutes", "epochs"),
+        (
+            "row",
+            "plan",
+            "of the MACs",
+            "start",
+            "dense",
+            "before",
+            "after",
+            "change, 95 %",
+            "minutes",
+            "threads",
+            "epochs",
+        ),
         [_line(row, kept[row.name]["data"]) for row in ROWS if row.name in kept],
     )
     if any(name in kept for name in _DRAWN):
@@ -57,6 +76,12 @@ def picture(kept: Mapping[str, Mapping[str, Any]]) -> str | None:
     return curve.draw(series, ("dense", dense), "minutes", "top-1 %") if series else None
 
 
+def _timed(each: Raw) -> str:
+    way = each["way"]
+    order = "channels last" if way["channels_last"] else "channels first"
+    return f"{'composed' if way['composed'] else 'chains'}, {way['precision']}, {order} {1e3 * each['seconds']:.0f}"
+
+
 def _line(row: Row, data: Raw) -> tuple[object, ...]:
     stage = data["record"]["stages"][-1]
     low, high = data["interval"]
@@ -70,5 +95,6 @@ def _line(row: Row, data: Raw) -> tuple[object, ...]:
         f"{data['after']:.2f}",
         f"{low:+.2f} to {high:+.2f}",
         f"{sum(each['minutes'] for each in data['record']['stages']):.1f}",
+        str(data["record"]["settings"]["threads"]),
         f"{stage['epochs']:.1f}",
     )

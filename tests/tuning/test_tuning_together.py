@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +22,17 @@ HERE = Path(__file__).parent
 
 
 def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    """Two processes of this machine, which find each other whatever its name and its networks are."""
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    options = ["--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *options, *arguments],
+        env={**os.environ, "GLOO_SOCKET_IFNAME": loopback},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(
