@@ -97,7 +97,7 @@ class Loop:
             self.course.progress(self._words(), here.step, here.steps)
             if here.step % here.interval == 0 or here.step >= here.steps:
                 self._look()
-                self._hurry()
+                self._replan()
                 self._keep()
         averaging.load(self.objective, self.best)
         return self._stage()
@@ -165,13 +165,14 @@ class Loop:
         if here.far > 1:
             self._roll_back()
 
-    def _hurry(self) -> None:
-        """Plan fewer steps where the machine turns out too slow for the time that there is."""
+    def _replan(self) -> None:
+        """Plan fewer steps, or more, where the machine turns out not as fast as when they were planned."""
         here = self.position
-        if self.budget.epochs is not None:
+        planned = here.steps - here.step
+        if self.budget.epochs is not None or planned <= 0:
             return
         left = (self.budget.seconds - here.seconds) / ((here.seconds - self.budget.spent) / here.step)
-        if left < (1 - settings.LATE) * (here.steps - here.step):
+        if abs(left - planned) > settings.OFF * planned:
             here.steps = here.step + max(0, int(left))
 
     def _roll_back(self) -> None:

@@ -56,5 +56,5 @@ MIRROR_AGREES = 0.75
 """Share of pictures whose mirror image the teacher must take for the same class, else pictures are not mirrored."""
 MIRRORED = 500
 """Held-out pictures, about, that are looked at for that."""
-LATE = 0.05
-"""By what share the steps left may take longer than there is time before fewer are planned."""
+OFF = 0.05
+"""By what share there may be time for other than the steps left before they are planned anew."""

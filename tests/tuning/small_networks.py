@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,12 @@ def problem(folder: Path, text: str = CLASSES, samples: int = 360, form: str = "
 
 
 def trained(
-    each: Problem, settings: Settings, stop_after: int | None = None, resume: bool = False, output: str = "out.onnx"
+    each: Problem,
+    settings: Settings,
+    stop_after: int | None = None,
+    resume: bool = False,
+    output: str = "out.onnx",
+    clock: Iterable[float] | None = None,
 ) -> tuning.Tuned:
     """A run whose clock does not depend on the machine, cut short after so many steps where that is asked for."""
     steps = itertools.count(1)
@@ -110,8 +116,8 @@ def trained(
     batches = open_data(str(each.data), declared_inputs(read(each.student)[1]), labels=labels)
     state, ours = each.folder / f"{output}.tune", processes.rank() == 0
     with tuning.Kept(state, {"settings": repr(settings)}, resume, ours) as kept:
-        clock = itertools.count().__next__
-        tuned = tuning.tune(student, teacher, batches, settings, kept, timer=clock, progress=progress)
+        timer = iter(itertools.count() if clock is None else clock).__next__
+        tuned = tuning.tune(student, teacher, batches, settings, kept, timer=timer, progress=progress)
     modules.save(student, each.folder / output)
     return tuned
 

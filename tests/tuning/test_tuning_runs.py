@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,15 @@ def test_the_teacher_is_asked_in_advance_as_far_as_there_is_time(classes: Proble
     record = classes.tune(epochs=epochs)
     assert record.stages[0].views == views
     assert f"mean over {views} views" in render_tuning(record, "markdown")
+
+
+@pytest.mark.parametrize("later", [0.25, 4.0])
+def test_a_machine_whose_speed_changes_trains_as_long_as_it_was_told(classes: Problem, later: float) -> None:
+    clock = itertools.accumulate(itertools.chain(itertools.repeat(1.0, 100), itertools.repeat(later)))
+    settings = msgspec.structs.replace(QUICK, epochs=None, seconds=400.0, learning_rate=0.003)
+    (stage,) = trained(classes, settings, clock=clock).stages
+    assert 0.9 * 400 < 60 * stage.minutes < 1.1 * 400
+    assert (stage.steps > 400) == (later < 1)
 
 
 def test_a_softmax_at_the_end_changes_nothing(tmp_path: Path) -> None:
