@@ -105,3 +105,13 @@ def test_without_data_it_is_refused_before_anything_is_done(
 def test_a_time_budget_is_for_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["optimize", str(MODEL), "--time-budget", "1s", "-o", str(tmp_path / "run")]) == 2
     assert "give --tune too" in capsys.readouterr().err
+
+
+def test_several_processes_are_told_to_train_what_one_has_planned(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    options = ["--calibration", str(data / "calib.npz"), "--preprocess", "unit", "--tune", "-o", str(tmp_path / "run")]
+    assert command(["optimize", str(MODEL), *options]) == 2
+    assert "all but the training is for one (start `convprof tune` with torchrun" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
