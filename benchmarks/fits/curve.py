@@ -7,6 +7,7 @@ from html import escape
 from math import ceil, floor, log2
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 360, 56, 96, 16, 48
+_ROOM = 28
 _COLOURS = ("#1f5fa8", "#b3541e", "#3b7d3b")
 
 Points = Sequence[tuple[int, float]]
@@ -50,12 +51,20 @@ class _Frame:
         right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
         grid = [f'<path d="M{_LEFT} {self.y(tick)}H{right}" stroke="#ddd"/>' for tick in self._ticks]
         sides = [_text(_LEFT - 8, self.y(tick) + 4, str(tick), "end") for tick in self._ticks]
-        feet = [_text(self.x(number), bottom + 18, f"{number:,}", "middle") for number in self._numbers]
+        feet = [_text(self.x(number), bottom + 18, f"{number:,}", "middle") for number in self._named()]
         names = [_text((_LEFT + right) / 2, _HEIGHT - 8, x_label, "middle")]
         names.append(
             f'<g transform="translate(14 {(_TOP + bottom) / 2}) rotate(-90)">{_text(0, 0, y_label, "middle")}</g>'
         )
         return "\n".join([*grid, *sides, *feet, *names])
+
+    def _named(self) -> list[int]:
+        """The numbers that have room for themselves."""
+        named = self._numbers[:1]
+        for number in self._numbers[1:]:
+            if self.x(number) - self.x(named[-1]) >= _ROOM:
+                named.append(number)
+        return named
 
     def level(self, name: str, score: float) -> str:
         """The dashed line."""
