@@ -35,6 +35,8 @@ SCALES = {
 """Of the metrics whose scale is known."""
 
 OWN_SCALE = Scale(1.0, "", "")
+SHARES = frozenset(name for name, scale in SCALES.items() if scale.step == "points")
+"""The metrics that are shares of the samples."""
 
 
 @dataclass(frozen=True)

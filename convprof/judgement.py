@@ -7,7 +7,7 @@ from math import hypot, inf, sqrt
 
 from msgspec.structs import replace
 
-from convprof.drops import SCALES, drop_of
+from convprof.drops import SHARES, drop_of
 from convprof.errors import PlanError
 from convprof.records.analysis import Analysis
 from convprof.records.benchmark import Benchmark, Comparison
@@ -16,7 +16,6 @@ from convprof.records.plan import Budget
 from convprof.records.run import Rival, RunVerdict
 
 # The largest loss that still counts as "as good": 1 point of a share, 0.5 dB, 1 % of any other metric.
-_SHARE_METRICS = frozenset(name for name, scale in SCALES.items() if scale.step == "points")
 _LARGEST_SHARE_LOSS = 0.01
 _LARGEST_DECIBEL_LOSS = 0.5
 _LARGEST_RELATIVE_LOSS = 0.01
@@ -99,7 +98,7 @@ def _tolerated(fidelity: Fidelity, budget: Budget) -> Budget:
     """The budget with the largest loss that still makes a converted model worth having."""
     metric = fidelity.metric
     if metric is not None and metric.name != "agreement":
-        if metric.name in _SHARE_METRICS:
+        if metric.name in SHARES:
             return replace(budget, max_drop=100 * _LARGEST_SHARE_LOSS)
         if metric.name == "psnr":
             return replace(budget, max_drop=_LARGEST_DECIBEL_LOSS)
@@ -146,7 +145,7 @@ def _quality(fidelity: Fidelity | None) -> _Quality:
 
 def _by_metric(metric: MetricChange, samples: int) -> _Quality:
     loss = -metric.difference
-    if metric.name in _SHARE_METRICS:
+    if metric.name in SHARES:
         limit, shown = _LARGEST_SHARE_LOSS, f"{100 * metric.difference:+.2f} points"
         values, tolerance = f"{100 * metric.before:.2f} to {100 * metric.after:.2f} %", "1 point"
     elif metric.name == "psnr":
@@ -230,7 +229,7 @@ def _score(fidelity: Fidelity | None) -> _Score | None:
 def _metric_score(metric: MetricChange) -> _Score:
     """The noise is half the width of the interval of the change, for both models were given the same inputs."""
     noise = 0.0 if metric.interval is None else (metric.interval[1] - metric.interval[0]) / 2
-    if metric.name in _SHARE_METRICS:
+    if metric.name in SHARES:
         return _Score(metric.name, metric.after, noise, f"{100 * metric.after:.2f} %")
     if metric.name == "psnr":
         return _Score(metric.name, metric.after, noise, f"{metric.after:.2f} dB")

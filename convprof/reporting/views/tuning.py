@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from convprof.drops import SHARES
 from convprof.records.tuning import TunedStage, Tuning, Way, WayTime
 from convprof.reporting import wording
 from convprof.reporting.document import Column, Document, Fact, Sheet, Table, filled
@@ -74,7 +75,7 @@ def _stages(stages: Iterable[TunedStage]) -> Table:
 
 
 def _stage(stage: TunedStage) -> tuple[str, ...]:
-    share = stage.measure in ("top1", "agreement")
+    share = stage.measure in SHARES
     before, after = (
         wording.percent(each, 2) if share else wording.significant(each, 4) for each in (stage.before, stage.after)
     )
