@@ -33,6 +33,7 @@ Examples:
   convprof optimize model.onnx --calibration pictures/ --preprocess imagenet,size=224 --target-latency 0.4 -o run
   convprof optimize model.onnx --calibration calib.npz --eval test.npz --labels y --max-drop 0.5 -o run
   convprof optimize model.onnx --calibration train.npz --eval test.npz --labels y --tune --time-budget 1h -o run
+  convprof optimize model.onnx --calibration train.npz --eval test.npz --labels y --tune --recipe finetune -o run
   convprof optimize model.onnx --calibration calib.npz --fail-if-slower-than 1.5 --fail-if-drop-above 1.0 -o run
 \b
 Exit code 1 means: done, and the result is not worth having; the report says why. With --fail-if options these alone
@@ -60,6 +61,12 @@ decide: 1 means that the result breaks one, or cannot be seen to keep it; which 
     "--tune",
     is_flag=True,
     help="Train the result to answer as MODEL does, on the calibration data: pip install 'convprof[tune]'.",
+)
+@click.option(
+    "--recipe",
+    metavar="METHODS",
+    help="How to train: reconstruct, distill (to answer as MODEL does), finetune (by labels), with commas; by default "
+    "distill, of few inputs reconstruct before it.",
 )
 @click.option("--time-budget", metavar="TIME", help="How long to train, as 90s, 20m or 1.5h.  [default: 20m]")
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="RUN_DIR", help="Where to leave the result.")
@@ -94,6 +101,7 @@ def command(
     memory: str,
     resume: bool,
     tune: bool,
+    recipe: str | None,
     time_budget: str | None,
     output: str,
     quiet: bool,
@@ -106,9 +114,10 @@ def command(
     held = read_bytes(memory, f"--memory {memory!r}")
     budget = read_budget(target_latency, target_macs, target_params, max_drop, min_sqnr)
     limits = read_limits(slowest, drop, params, macs)
-    if time_budget is not None and not tune:
-        raise UsageError("--time-budget", "that is the time to train for", "give --tune too")
-    training = Settings(seconds=read_seconds(time_budget or "20m", "--time-budget"), seed=seed) if tune else None
+    training = _training(recipe, time_budget, seed) if tune else None
+    for name, value in (("--time-budget", time_budget), ("--recipe", recipe)):
+        if value is not None and not tune:
+            raise UsageError(name, "it is about training", "give --tune too")
     import convprof
     from convprof.reporting import render_run
 
@@ -144,3 +153,11 @@ def command(
     console.say(f"convprof: wrote {output}/model.onnx, plan.json, report.json and report.html", quiet)
     kept = console.held(run.gates, quiet) if run.gates else run.verdict.worth_it
     return 0 if kept else 1
+
+
+def _training(recipe: str | None, time_budget: str | None, seed: int) -> Settings:
+    return Settings(
+        recipe=None if recipe is None else tuple(recipe.split(",")),
+        seconds=read_seconds(time_budget or "20m", "--time-budget"),
+        seed=seed,
+    )

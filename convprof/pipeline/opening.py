@@ -29,10 +29,11 @@ def open_model(
     dims: Mapping[str, int] | None,
     data: str | None = None,
     preprocess: str | None = None,
+    labels: str | None = None,
 ) -> tuple[Model, Batches | None]:
     """The model at concrete shapes, and the data that goes with it if any; the data settles sizes left open."""
     loaded = execution.load(path)
-    batches = None if data is None else open_data(data, loaded.inputs, preprocess=preprocess)
+    batches = None if data is None else open_data(data, loaded.inputs, preprocess=preprocess, labels=labels)
     return execution.settle(loaded, input_shapes or {}, dims or {}, batches.shapes if batches else {}), batches
 
 
@@ -43,10 +44,14 @@ def open_to_fit(
     calibration: str | None,
     preprocess: str | None,
     seed: int,
+    labels: str | None = None,
 ) -> tuple[Model, Batches | None]:
-    """The model, and what to fit it to: the data; without, synthetic pictures where it takes pictures."""
+    """The model, and what to fit it to: the data; without, synthetic pictures where it takes pictures.
+
+    `labels` are of the data, where something learns from them.
+    """
     if calibration not in (None, SYNTHETIC):
-        return open_model(path, input_shapes, dims, calibration, preprocess)
+        return open_model(path, input_shapes, dims, calibration, preprocess, labels)
     opened, _ = open_model(path, input_shapes, dims)
     if calibration is None:
         largest = max(map(prod, opened.shapes.values()), default=0)

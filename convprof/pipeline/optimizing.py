@@ -30,7 +30,7 @@ from convprof.pipeline.deciding import NO_BUDGET, carried_out, decide, planning_
 from convprof.pipeline.job import Job, scores
 from convprof.pipeline.opening import ONE_THREAD, PICTURES, PLAN, judged_on, open_to_fit
 from convprof.pipeline.proposing import choices
-from convprof.pipeline.recovering import Recovered, check, recover
+from convprof.pipeline.recovering import Recovered, check, learns_labels, recover
 from convprof.pipeline.rivals import int8, rival
 from convprof.pipeline.steps import Watch, pictures, summaries
 from convprof.records.analysis import Analysis
@@ -82,17 +82,19 @@ def optimize(
     another budget starts from there. `limits` change nothing of the result: they are held against it, and what came of
     that is in `gates`. `memory` and `resume` are as in `rewrite`; the layers of a fit that was cut short
     lie in `run_dir`.fit. With `tune` the model is trained behind the fit, which needs torch; where that stands is kept
-    in `run_dir`.tune. `sweep` adds a row of plans from gentle to harsh, `measure` what each of them comes to.
+    in `run_dir`.tune; a recipe that learns from labels finds them in the calibration data, by the same name as in the
+    evaluation data. `sweep` adds a row of plans from gentle to harsh, `measure` what each of them comes to.
     """
     final = Path(run_dir)
     keep_apart(final / _MODEL, [Path(model)])
     with ExitStack() as ends, staged(final) as folder, TemporaryDirectory(prefix=".work-", dir=folder) as scratch:
         watch = Watch(timer)
-        opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed)
+        learned = labels if tune is not None and learns_labels(tune) else None
+        opened, batches = open_to_fit(Path(model), input_shapes, dims, calibration, preprocess, seed, learned)
         judged = judged_on(opened, batches, evaluation, labels, preprocess, seed)
         gates.check(limits, judged=judged is not None)
         if tune is not None:
-            check(opened, batches)
+            check(opened, batches, tune)
         before = analysis.analyze(opened, max_rank=4, progress=progress)
         convs = planning.select(before, only, skip)
         watch.stage("analyze")

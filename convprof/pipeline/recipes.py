@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convprof.errors import UsageError
 
-BIAS = "bias"
+BIAS, FINETUNE = "bias", "finetune"
 FEW = 4096
 """Samples, below which blocks are matched before outputs are (docs/decisions/0031-recipe.md)."""
 

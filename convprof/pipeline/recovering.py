@@ -38,8 +38,13 @@ class Recovered:
     notices: tuple[Remark, ...] = ()
 
 
-def check(opened: Model, batches: Batches | None) -> None:
-    """Raise what would come of training the model on the data behind a long fit: no data, no torch, operators unknown.
+def learns_labels(settings: Settings) -> bool:
+    """Whether a method of the recipe needs the labels of what it is trained on; without torch none does."""
+    return settings.recipe is not None and recipes.FINETUNE in settings.recipe
+
+
+def check(opened: Model, batches: Batches | None, settings: Settings) -> None:
+    """Raise what would come of training the model behind a long fit: no data, no torch, operators or methods unknown.
 
     Synthetic pictures are no data: what is trained on them for long fits them and nothing else. And several processes
     would each plan, measure and write.
@@ -49,9 +54,14 @@ def check(opened: Model, batches: Batches | None) -> None:
     if processes.count() > 1:
         why = f"it was started as {processes.count()} processes, and all but the training is for one"
         raise UsageError("--tune", why, "start `convprof tune` with torchrun, on the model that optimize has written")
+    recipe = settings.recipe or recipes.usual(batches.count)
+    if recipes.BIAS in recipe:
+        why = "behind a fit to data the means are those of the original already"
+        raise UsageError(f"--recipe {','.join(recipe)}", why, "leave bias out")
     from convprof import torch as modules
+    from convprof import tuning
 
-    modules.from_model(opened)
+    tuning.check(msgspec.structs.replace(settings, recipe=recipe), modules.from_model(opened), batches)
 
 
 def recover(job: Job, done: Conversion, settings: Settings, resume: bool, ends: ExitStack) -> Recovered:

@@ -5,6 +5,6 @@
 
 from convprof.tuning.keeping import Kept
 from convprof.tuning.settings import Settings
-from convprof.tuning.stage import Tuned, tune
+from convprof.tuning.stage import Tuned, check, tune
 
-__all__ = ["Kept", "Settings", "Tuned", "tune"]
+__all__ = ["Kept", "Settings", "Tuned", "check", "tune"]

@@ -62,8 +62,8 @@ def tune(
     Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
     student and teacher do not go together or cannot be trained.
     """
-    _check_numbers(wanted)
-    methods = _methods(wanted, teacher, batches)
+    check(wanted, teacher, batches)
+    methods = [METHODS[name] for name in wanted.recipe or ()]
     if teacher is not None:
         preparing.check_pair(student, teacher)
     with joined() as together, _threads(wanted.threads) as threads:
@@ -92,6 +92,23 @@ def tune(
     notices = (*changes.notices, *_notices(stages))
     times, version = kept.standing.times, str(torch.__version__)
     return Tuned(chosen, changes, stages, times, _named(device), version, together.count, notices)
+
+
+def check(wanted: Settings, teacher: Module | None, batches: Batches) -> None:
+    """Raise UsageError for numbers that no run can go by, and for methods unknown or without what they need."""
+    _check_numbers(wanted)
+    recipe = wanted.recipe or ()
+    unknown = [name for name in recipe if name not in METHODS]
+    if unknown or not recipe:
+        named = f"no method is called {unknown[0]!r}" if unknown else "it names no method"
+        raise UsageError("--recipe", named, f"known are bias, {', '.join(METHODS)}; several with commas")
+    for method in (METHODS[name] for name in recipe):
+        if method.needs_teacher and teacher is None:
+            raise UsageError(f"--recipe {method.name}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")
+        if method.needs_labels and batches.labels is None:
+            raise UsageError(f"--recipe {method.name}", "it learns from labels", "give --labels NAME")
+    if wanted.loss is not None and wanted.loss not in losses.IMITATING:
+        losses.supervised(wanted.loss)
 
 
 class _Run:
@@ -229,23 +246,6 @@ def _check_numbers(wanted: Settings) -> None:
         value = getattr(wanted, name)
         if value is not None and not 0 < value < inf:
             raise UsageError(name.replace("_", " "), f"{value} is no number above 0", "leave it out")
-
-
-def _methods(wanted: Settings, teacher: Module | None, batches: Batches) -> list[Method]:
-    recipe = wanted.recipe or ()
-    unknown = [name for name in recipe if name not in METHODS]
-    if unknown or not recipe:
-        named = f"no method is called {unknown[0]!r}" if unknown else "it names no method"
-        raise UsageError("--recipe", named, f"known are bias, {', '.join(METHODS)}; several with commas")
-    methods = [METHODS[name] for name in recipe]
-    for method in methods:
-        if method.needs_teacher and teacher is None:
-            raise UsageError(f"--recipe {method.name}", "it imitates a teacher", "give --teacher ORIGINAL.onnx")
-        if method.needs_labels and batches.labels is None:
-            raise UsageError(f"--recipe {method.name}", "it learns from labels", "give --labels NAME")
-    if wanted.loss is not None and wanted.loss not in losses.IMITATING:
-        losses.supervised(wanted.loss)
-    return methods
 
 
 def _notices(stages: Sequence[TunedStage]) -> Iterator[Remark]:

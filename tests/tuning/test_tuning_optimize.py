@@ -102,9 +102,47 @@ def test_without_data_it_is_refused_before_anything_is_done(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_time_budget_is_for_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(["optimize", str(MODEL), "--time-budget", "1s", "-o", str(tmp_path / "run")]) == 2
-    assert "give --tune too" in capsys.readouterr().err
+def test_labels_of_the_calibration_data_are_learned_where_the_recipe_says_so(data: Path, tmp_path: Path) -> None:
+    run = convprof.optimize(
+        MODEL,
+        tmp_path / "run",
+        calibration=str(data / "test.npz"),
+        evaluation=str(data / "test.npz"),
+        labels="y",
+        preprocess="unit",
+        budget=Budget(target_macs=0.85),
+        forms=["channel"],
+        only=["features.1.conv"],
+        iterations=3,
+        tune=Settings(epochs=2, threads=1, recipe=("distill", "finetune")),
+    )
+    assert [each.name for each in run.scores] == ["weights only", "closed form", "distill", "finetune"]
+    assert [each.samples for each in run.scores] == [None, 24, 19, 19]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--time-budget", "1s"), ("--recipe", "distill")])
+def test_options_of_training_are_for_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert command(["optimize", str(MODEL), option, value, "-o", str(tmp_path / "run")]) == 2
+    assert f"{option}: it is about training (give --tune too)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ("finetune", "it learns from labels (give --labels NAME)"),
+        ("bias,distill", "leave bias out"),
+        ("magic", "no method is called 'magic'"),
+    ],
+)
+def test_a_recipe_that_cannot_be_run_is_refused_before_anything_is_done(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str, expected: str
+) -> None:
+    options = ["--calibration", str(data / "calib.npz"), "--preprocess", "unit", "--tune", "--recipe", recipe]
+    assert command(["optimize", str(MODEL), *options, "-o", str(tmp_path / "run")]) == 2
+    assert expected in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_several_processes_are_told_to_train_what_one_has_planned(
