@@ -49,6 +49,7 @@ ROWS = (
     Row("few/10000", RESNET20, 2, pictures=10_000),
     Row("labels/resnet20", RESNET20, 2, labels=True, settings=_LEARNED),
     Row("labels/dncnn", DNCNN, 2, labels=True, settings={**_PICTURES, **_LEARNED}),
+    Row("baselines/fitted", RESNET20, 2),
     Row("baselines/random", RESNET20, 2, start="random"),
     Row("baselines/weights", RESNET20, 2, start="weights"),
     Row("baselines/falcon", RESNET20, 2, start="gradient descent"),

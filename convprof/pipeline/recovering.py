@@ -20,7 +20,6 @@ from convprof.pipeline import recipes
 from convprof.pipeline.job import Conversion, Job
 from convprof.pipeline.steps import compare
 from convprof.pipeline.training import STATE, keep
-from convprof.records.fidelity import Fidelity
 from convprof.records.remarks import Remark
 from convprof.records.run import StageScore
 from convprof.records.tuning import Settings, TunedStage
@@ -68,8 +67,7 @@ def recover(job: Job, done: Conversion, settings: Settings, resume: bool, ends: 
     """Train by the settings, all weights of the conversion's model, and write it again.
 
     Each method's result is compared with the original on the data for judging. Where the training stands is kept beside
-    the user's folder until `ends` is closed; with `resume` it goes on from there, and methods that were finished then
-    are not compared again.
+    the user's folder until `ends` is closed; with `resume` it goes on from there.
     """
     if job.batches is None or not done.plan.layers:
         return Recovered(done)
@@ -81,28 +79,28 @@ def recover(job: Job, done: Conversion, settings: Settings, resume: bool, ends: 
         settings = msgspec.structs.replace(settings, recipe=recipes.usual(job.batches.count))
     place = job.final.absolute()
     state = place.with_name(f"{place.name}{STATE}")
-    kept = ends.enter_context(keep(state, student, teacher, job.batches, settings, resume))
+    judging = {"evaluation data": "" if job.judged is None else job.judged.fingerprint, "metric": job.metric or ""}
+    kept = ends.enter_context(keep(state, student, teacher, job.batches, settings, resume, judging))
     path = Path(done.written.file.path)
-    scores: list[StageScore] = []
-
-    def judged() -> Fidelity | None:
-        _write(modules.save, student, path, job.folder)
-        if job.judged is None:
-            return None
-        return compare(job.opened, job.path, path, job.judged, job.metric, job.options, job.progress)
 
     def after(stages: tuple[TunedStage, ...]) -> None:
-        fidelity, seconds = judged(), 60 * sum(stage.minutes for stage in stages)
-        if fidelity is not None:
-            scores.append(StageScore(stages[0].method, fidelity, stages[0].samples, seconds))
+        if job.judged is None:
+            return
+        _write(modules.save, student, path, job.folder)
+        fidelity = compare(job.opened, job.path, path, job.judged, job.metric, job.options, job.progress)
+        seconds = 60 * sum(stage.minutes for stage in stages)
+        score = StageScore(stages[0].method, fidelity, stages[0].samples, seconds)
+        kept.standing.scores = (*kept.standing.scores, score)
 
     tuned = tuning.tune(
         student, teacher, job.batches, settings, kept, timer=job.timer, progress=job.progress, after=after
     )
-    fidelity = scores[-1].fidelity if scores else judged()
+    _write(modules.save, student, path, job.folder)
+    scores = kept.standing.scores
+    fidelity = scores[-1].fidelity if scores else None
     file, program = read(path)
     made = replace(done, written=replace(done.written, file=file, program=program), fidelity=fidelity)
-    return Recovered(made, tuple(scores), tuned.notices)
+    return Recovered(made, scores, tuned.notices)
 
 
 def _write(save: Callable[[Module, Path], None], module: Module, path: Path, scratch: Path) -> None:

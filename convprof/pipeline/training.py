@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 RECORD, STATE = ".tuning.json", ".tune"
 _DEFAULTS = Settings()
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_GAIN = Remark("no-gain", "bias found nothing better than its start, which is kept")
 
 
@@ -127,12 +129,22 @@ def _left(record: Tuning, save: Callable[[Path], None]) -> Tuning:
 
 
 def keep(
-    path: Path, student: Module, teacher: Module | None, batches: Batches, settings: Settings, resume: bool
+    path: Path,
+    student: Module,
+    teacher: Module | None,
+    batches: Batches,
+    settings: Settings,
+    resume: bool,
+    judging: Mapping[str, str] = _NOTHING,
 ) -> Kept:
-    """The place where it is kept how far a training run has come; errors as of `convprof.tuning.Kept`."""
+    """The place where it is kept how far a training run has come; errors as of `convprof.tuning.Kept`.
+
+    `judging` is what the scores that are kept there depend on, by the words for it.
+    """
     from convprof.tuning import Kept
 
-    return Kept(path, {**_key(student, teacher, batches), **_told(settings)}, resume, processes.rank() == 0)
+    key = {**_key(student, teacher, batches), **_told(settings), **judging}
+    return Kept(path, key, resume, processes.rank() == 0)
 
 
 def _key(student: Module, teacher: Module | None, batches: Batches) -> dict[str, str]:

@@ -15,6 +15,7 @@ import torch
 
 from convprof.errors import DataError, OutputError, UsageError
 from convprof.files import staged
+from convprof.records.run import StageScore
 from convprof.records.tuning import CurvePoint, TunedStage, WayTime
 
 START_OVER = "leave out --resume to start again"
@@ -54,6 +55,7 @@ class Standing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     `key` says what the run depends on. `methods` were finished; `stages` are all that were finished, of which the last
     `within` belong to the method that was not; `position` is that of the stage that was not.
     The teacher's answers about so many `views` of each sample are remembered; None where that is not decided.
+    `scores` are of the finished methods, where whoever runs them compares their results.
     """
 
     key: dict[str, str]
@@ -62,6 +64,7 @@ class Standing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     methods: Count = 0
     within: Count = 0
     stages: tuple[TunedStage, ...] = ()
+    scores: tuple[StageScore, ...] = ()
     position: Position | None = None
 
 

@@ -56,7 +56,8 @@ def tune(
 ) -> Tuned:
     """Train the student by the methods of the recipe, which must name them, and leave it on the CPU.
 
-    `after` is told of every method when it has been run, by its stages; the student then has the weights it left.
+    `after` is told of every method when it has been run, by its stages; the student then has the weights it left, and
+    what it adds to the scores of `kept` lasts.
     Started several times by torchrun, all train together; each ends with the same student.
 
     Raises UsageError and DataError for settings and data that do not go with the models or each other, ModelError where
@@ -147,9 +148,9 @@ class _Run:
             standing.methods, standing.within = standing.methods + 1, 0
             if standing.methods < len(methods):
                 standing.times, standing.views = (), None  # what is fast for one method need not be for another
-            self._course.kept.write({"student": student.state_dict()})
             if after is not None:
                 after(stages)
+            self._course.kept.write({"student": student.state_dict()})
 
     def _train(self, method: str, objective: Objective, share: float) -> TunedStage:
         kept, running = self._course.kept, self._course.running

@@ -60,7 +60,8 @@ def test_the_trained_model_is_judged_after_each_method(
     capsys.readouterr()
 
 
-def test_what_was_cut_short_goes_on_with_both(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["distill", "bench"])
+def test_what_was_cut_short_goes_on_with_both(data: Path, tmp_path: Path, where: str) -> None:
     def run(resume: bool, stop_at: str | None) -> Run:
         def progress(what: str, done: int, total: int) -> None:
             if stop_at is not None and what.startswith(stop_at) and done > total // 2:
@@ -81,12 +82,14 @@ def test_what_was_cut_short_goes_on_with_both(data: Path, tmp_path: Path) -> Non
         )
 
     with pytest.raises(KeyboardInterrupt):
-        run(resume=False, stop_at="distill")
+        run(resume=False, stop_at=where)
     assert (tmp_path / "run.tune").is_file()
     again = run(resume=True, stop_at=None)
-    assert [each.name for each in again.scores] == ["weights only", "closed form", "distill"]
-    fitted, trained = (each.fidelity.outputs[0].relative_l2 or 0 for each in again.scores[1:])
-    assert trained != fitted
+    assert [each.name for each in again.scores] == ["weights only", "closed form", "reconstruct", "distill"]
+    errors = {each.fidelity.outputs[0].relative_l2 for each in again.scores[1:]}
+    assert len(errors) == 3
+    found = convprof.verify(MODEL, tmp_path / "run" / "model.onnx", data=str(data / "calib.npz"), preprocess="unit")
+    assert found.outputs[0].relative_l2 == again.scores[-1].fidelity.outputs[0].relative_l2
     assert not (tmp_path / "run.tune").exists()
 
 
