@@ -81,7 +81,9 @@ def picture(kept: Mapping[str, Mapping[str, Any]]) -> str | None:
 def _timed(each: Raw) -> str:
     way = each["way"]
     order = "channels last" if way["channels_last"] else "channels first"
-    return f"{'composed' if way['composed'] else 'chains'}, {way['precision']}, {order} {1e3 * each['seconds']:.0f}"
+    compiled = ", compiled" * way.get("compiled", False)
+    chain = "composed" if way["composed"] else "chains"
+    return f"{chain}, {way['precision']}, {order}{compiled} {1e3 * each['seconds']:.0f}"
 
 
 def _line(row: Row, data: Raw) -> tuple[object, ...]:

@@ -36,11 +36,15 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Way(msgspec.Struct, frozen=True):
-    """One way to run a network while it trains: its chains as they are or composed, the type, the order in memory."""
+    """One way to run a network while it trains: its chains as they are or composed, the type, the order in memory.
+
+    `compiled` by torch.compile, or operator by operator.
+    """
 
     composed: bool
     precision: Precision
     channels_last: bool
+    compiled: bool = False
 
 
 class WayTime(msgspec.Struct, frozen=True):

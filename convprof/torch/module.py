@@ -23,6 +23,7 @@ from convprof.torch.types import to_numpy, to_torch
 from convprof.torch.weights import held_constants, mount
 
 _MOST_PROGRAMS = 16
+Run = Callable[[Sequence[Tensor]], tuple[Tensor, ...]]
 Results = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
 
 
@@ -46,9 +47,10 @@ class Module(nn.Module):
         names = (*held.parameters, *held.statistics)
         self.network = _without(network, names)
         self.blueprint = blueprint
-        self.statistics_frozen = self.statistics_shared = False
+        self.statistics_frozen = self.statistics_shared = self.training_compiled = False
         self._dtypes = {name: network.constants[name].dtype for name in names}
         self.programs: dict[str, Program] = {}
+        self._compiled: dict[str, Run] = {}
         self.names: dict[str, str] = {}
         self._places: dict[str, tuple[nn.Module, str]] = {}
         self.native = _native_type(network, names)
@@ -83,9 +85,11 @@ class Module(nn.Module):
         """
         shaped = tuple((name, tuple(index(n) for n in each.shape), each.dtype) for name, each in feeds.items())
         device, dtype = self._setting(feeds)
-        program = self.programs[_prepared(self, shaped, tuple(outputs), device, dtype, self._statistics())]
+        key = _prepared(self, shaped, tuple(outputs), device, dtype, self._statistics())
+        program = self.programs[key]
         given = [feeds[name] for name in program.feeds] + [self.value(name) for name in program.weights]
-        return dict(zip(outputs, program.run(given), strict=True))
+        run = self._compiled_run(key) if self.training_compiled and self.training else program.run
+        return dict(zip(outputs, run(given), strict=True))
 
     def freeze_statistics(self, frozen: bool = True) -> Self:
         """Let BatchNormalization use its own statistics in training mode too, or no longer."""
@@ -97,10 +101,16 @@ class Module(nn.Module):
         self.statistics_shared = shared
         return self
 
+    def compile_training(self, compiled: bool = True) -> Self:
+        """In training mode run what torch.compile makes of the network, at its first run; or no longer."""
+        self.training_compiled = compiled
+        return self
+
     def rewire(self, network: Network) -> None:
         """From now on run another network over the same weights; `convprof.torch.composing` makes such networks."""
         self.network = network
         self.programs.clear()
+        self._compiled.clear()
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """The parameters and statistics as they are now, by the graph's names and in its types."""
@@ -108,7 +118,7 @@ class Module(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the programs, which are made again."""
-        return {**self.__dict__, "programs": {}}
+        return {**self.__dict__, "programs": {}, "_compiled": {}}
 
     def _named(self) -> Iterator[tuple[str, str]]:
         """Torch's name and ONNX's for each parameter and buffer."""
@@ -121,6 +131,11 @@ class Module(nn.Module):
         module, attribute = self._places[name]
         value: Tensor = getattr(module, attribute)
         return value
+
+    def _compiled_run(self, key: str) -> Run:
+        if key not in self._compiled:
+            self._compiled[key] = torch.compile(self.programs[key].run, dynamic=False)
+        return self._compiled[key]
 
     def _statistics(self) -> Statistics:
         if self.statistics_frozen or not self.training:
@@ -155,7 +170,9 @@ def _prepared(
             made = thread.submit(specialise, module.network, feeds, weights, outputs, setting)
             module.programs[key] = made.result()
         if len(module.programs) > _MOST_PROGRAMS:
-            del module.programs[next(iter(module.programs))]
+            oldest = next(iter(module.programs))
+            del module.programs[oldest]
+            module._compiled.pop(oldest, None)
     return key
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from itertools import product
+from types import TracebackType
+from typing import Self
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -15,6 +18,7 @@ from convprof.records.tuning import Precision, Way, WayTime
 from convprof.torch import Module
 from convprof.torch.composing import chains, compose
 from convprof.tuning import settings
+from convprof.tuning.compiling import scratch
 from convprof.tuning.samples import Batch
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
@@ -22,13 +26,24 @@ _HOPELESS = 2.0
 
 
 class Running:
-    """The student, and how it is run at the moment."""
+    """The student, and how it is run at the moment; as a context it leaves the student as it came, but for weights."""
 
     def __init__(self, student: Module, device: torch.device) -> None:
         self.student, self.device = student, device
         self.way = Way(False, "float32", False)
         self._chained = student.network
         self._composable = bool(chains(student))
+        self._ends = ExitStack()
+        self._has_scratch = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.student.compile_training(False).rewire(self._chained)
+        self._ends.close()
 
     def use(self, way: Way) -> None:
         """From now on run this way."""
@@ -36,10 +51,10 @@ class Running:
         self.student.rewire(self._chained)
         if way.composed:
             compose(self.student)
-
-    def restore(self) -> None:
-        """The student as it came, but for its weights."""
-        self.student.rewire(self._chained)
+        self.student.compile_training(way.compiled)
+        if way.compiled and not self._has_scratch:
+            self._ends.enter_context(scratch())
+            self._has_scratch = True
 
     def ways(self) -> Iterator[Way]:
         """All that can be tried here, the most promising first."""
@@ -84,6 +99,26 @@ class Running:
         times.sort(key=lambda each: each.seconds)
         self.use(times[0].way)
         return tuple(times)
+
+    def compiled(
+        self, step: Callable[[], object], timer: Callable[[], float], times: tuple[WayTime, ...], seconds: float
+    ) -> tuple[WayTime, ...]:
+        """The `times` with that of the fastest way compiled, if that takes a small share of `seconds`; use the fastest.
+
+        Where torch cannot compile, for want of a compiler or of a kernel, the times are as they were.
+        """
+        if settings.COMPILING * len(self.student.network.steps) > settings.TRIAL * seconds:
+            return times
+        way = msgspec.structs.replace(times[0].way, compiled=True)
+        self.use(way)
+        found = times
+        try:
+            step()
+            found = tuple(sorted((*times, WayTime(way, self.seconds(step, timer))), key=lambda each: each.seconds))
+        except RuntimeError:  # torch's own errors are of this kind, also those about compilers
+            pass
+        self.use(found[0].way)
+        return found
 
     def seconds(self, step: Callable[[], object], timer: Callable[[], float]) -> float:
         """Seconds that a call takes, the shortest of some."""

@@ -39,6 +39,8 @@ PASSES = 3
 """How often a way to run is timed; the fastest time counts."""
 TRIAL = 0.05
 """Share of the time after which no further way to run is tried."""
+COMPILING = 1.5
+"""Seconds, about, that it takes to compile one operator with its gradient."""
 EVALUATIONS = 40
 """How often the held-out part is looked at in one stage, unless that takes more than `EVALUATION_SHARE` of the time."""
 EVALUATION_SHARE = 0.1

@@ -83,11 +83,10 @@ def tune(
         )
         turned = changes.pictures is not None and changes.pictures.channels_last
         augmentation = Augmentation(changes.names, wanted.seed, turned)
-        running = Running(student, device)
         clock = together.clock(timer)
-        course = Course(samples, running, augmentation, changes.pictures, kept, together, clock, progress)
-        _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
-        running.restore()
+        with Running(student, device) as running:
+            course = Course(samples, running, augmentation, changes.pictures, kept, together, clock, progress)
+            _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
     student.cpu().share_statistics(False)
     stages = kept.standing.stages
     notices = (*changes.notices, *_notices(stages))
@@ -173,9 +172,12 @@ class _Run:
 
     def _fastest(self, objective: Objective) -> tuple[WayTime, ...]:
         """Ways to run by the time of a step."""
-        course = self._course
+        course, epochs = self._course, self._chosen.epochs
         with self._trying(objective) as step:
-            return course.running.fastest(step, course.timer, settings.TRIAL * self._chosen.seconds)
+            times = course.running.fastest(step, course.timer, settings.TRIAL * self._chosen.seconds)
+            steps = None if epochs is None else epochs * course.samples.steps_per_epoch
+            lasting = self._seconds if steps is None else steps * times[0].seconds
+            return course.running.compiled(step, course.timer, times, lasting)
 
     def _prepared(self, objective: Objective) -> float:
         """Remember the teacher's answers where that is worth it; seconds of a step from then on."""

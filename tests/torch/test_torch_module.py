@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -284,6 +285,33 @@ def test_channels_last_computes_the_same(tmp_path: Path) -> None:
     module = move(memory_format=torch.channels_last).eval()
     x = torch.from_numpy(X).to(memory_format=torch.channels_last)
     np.testing.assert_allclose(module(x).detach().numpy(), outputs_of(load(path), X)[0], atol=1e-6)
+
+
+def test_training_is_compiled_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    compiler = torch.compile
+
+    def compiled(run: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        made.append(run)
+        return compiler(run, backend="aot_eager", **options)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    path = normalised(tmp_path)
+    x = torch.from_numpy(X)
+    module, plain = load(path).compile_training(), load(path)
+    np.testing.assert_array_equal(module.eval()(x).detach(), plain.eval()(x).detach())
+    assert not made
+    for each in (module.train(), plain.train()):
+        each(x).square().sum().backward()
+        each(x)
+    assert len(made) == 1
+    for ours, theirs in zip(module.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+    torch.testing.assert_close(list(module.buffers()), list(plain.buffers()))
+    module(x[:1])
+    assert len(made) == 2
+    module.compile_training(False)(x[:1].repeat(3, *[1] * (x.ndim - 1)))
+    assert len(made) == 2
 
 
 def test_what_was_made_without_gradients_serves_with_them(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +20,7 @@ from convprof import torch as modules
 from convprof.data import Batches, open_data
 from convprof.errors import DataError
 from convprof.records.analysis import TensorSpec
-from convprof.records.tuning import Settings, Way
+from convprof.records.tuning import Settings, Way, WayTime
 from convprof.tuning import losses, optimising, preparing, settings
 from convprof.tuning.answers import Answers
 from convprof.tuning.augmenting import NAMES, Augmentation, Pictures, View, Views
@@ -251,14 +253,56 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
             raise RuntimeError("not for this type")
         clock[0] += seconds[running.way]
 
-    times = running.fastest(step, lambda: clock[0], 1e9)
-    assert running.way == wanted
-    assert times[0].way == wanted
-    assert times[0].seconds == pytest.approx(0.5)
-    assert {time.way for time in times} == set(seconds) - {unable}
-    assert [step.op_type for step in student.network.steps].count("ComposedConv") == 1
-    running.restore()
+    with running:
+        times = running.fastest(step, lambda: clock[0], 1e9)
+        assert running.way == wanted
+        assert times[0].way == wanted
+        assert times[0].seconds == pytest.approx(0.5)
+        assert {time.way for time in times} == set(seconds) - {unable}
+        assert [step.op_type for step in student.network.steps].count("ComposedConv") == 1
     assert student.network is network
+
+
+@pytest.mark.parametrize(
+    ("lasting", "taken", "tried", "used"),
+    [(1e6, 0.5, True, True), (1e6, 2.0, True, False), (10.0, 0.5, False, False), (1e6, None, False, False)],
+    ids=["faster", "slower", "too little time", "no compiler"],
+)
+def test_the_fastest_way_is_compiled_where_that_is_worth_it(
+    tmp_path: Path, lasting: float, taken: float | None, tried: bool, used: bool
+) -> None:
+    running = Running(modules.load(problem(tmp_path).student), ALONE.device)
+    first = WayTime(Way(True, "float32", True), 1.0)
+    clock = [0.0]
+
+    def step() -> None:
+        if taken is None:
+            raise RuntimeError("no working C++ compiler")
+        clock[0] += taken
+
+    with running:
+        running.use(first.way)
+        times = running.compiled(step, lambda: clock[0], (first,), lasting)
+        assert running.way == times[0].way
+        assert running.way.compiled == running.student.training_compiled == used
+        assert len(times) == 1 + tried
+    assert not running.student.training_compiled
+
+
+def test_what_is_compiled_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole run through torch's compiler: the same result, no files, and no variable."""
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Running, "ways", lambda self: iter([Way(True, "float32", False)]))
+    each = problem(tmp_path)
+    plain = each.tune(epochs=2)
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(settings, "COMPILING", 0.0)
+    found = each.tune(epochs=2)
+    assert {time.way.compiled for time in found.times} == {False, True}
+    assert found.stages[0].after == pytest.approx(plain.stages[0].after, rel=1e-3)
+    assert sorted(tmp_path.iterdir()) == before
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
 
 
 def test_no_further_way_is_tried_when_the_time_for_that_is_over(tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ def test_the_teacher_is_asked_in_advance_as_far_as_there_is_time(classes: Proble
 
 
 @pytest.mark.parametrize("later", [0.25, 4.0])
-def test_a_machine_whose_speed_changes_trains_as_long_as_it_was_told(classes: Problem, later: float) -> None:
+def test_a_machine_whose_speed_changes_trains_as_long_as_it_was_told(
+    classes: Problem, later: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convprof.tuning.settings.COMPILING", float("inf"))  # which really takes time
     clock = itertools.accumulate(itertools.chain(itertools.repeat(1.0, 100), itertools.repeat(later)))
     settings = msgspec.structs.replace(QUICK, epochs=None, seconds=400.0, learning_rate=0.003)
     (stage,) = trained(classes, settings, clock=clock).stages

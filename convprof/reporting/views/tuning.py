@@ -103,4 +103,5 @@ def _times(times: Iterable[WayTime]) -> Table:
 
 def _way(way: Way) -> str:
     chain = "composed" if way.composed else "as it is written"
-    return f"{chain}, {way.precision}, {'channels last' if way.channels_last else 'channels first'}"
+    order = "channels last" if way.channels_last else "channels first"
+    return f"{chain}, {way.precision}, {order}{', compiled' * way.compiled}"
