@@ -43,8 +43,8 @@ def together(page: Page, kept: Kept) -> Sequence[Aim]:
         "The aims are for 60 minutes on two threads; the table says what each row was given. Scores are of test inputs "
         "that nothing was trained on; the change has its 95 % interval over them, paired. How pictures are moved and "
         "what of the teacher is remembered was chosen by such scores of resnet20 (decision 0033), in which the other "
-        "networks had no part. Random factors start without normalisations, which the original had when it was "
-        "trained: that start is a weak one."
+        "networks had no part; what is in the way of more stands there too. Random factors start without "
+        "normalisations, which the original had when it was trained: that start is a weak one."
     )
     page.table(
         (

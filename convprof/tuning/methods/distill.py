@@ -41,9 +41,18 @@ class Imitation(Objective):
         else:
             self.measure = "kl" if only_scores else "relative_l2"
 
+    @property
+    def compared(self) -> list[str]:
+        """The student's values that are compared, by its own names."""
+        return list(self._ours.values())
+
     def forward(self, batch: Batch) -> Tensor:
         """The sum over the outputs."""
-        teacher, student = self._teacher.of(batch), self._said(batch)
+        return self.of(self.student.run(batch.feeds, self.compared), batch)
+
+    def of(self, made: Values, batch: Batch) -> Tensor:
+        """The same of values that the student has made of a batch."""
+        teacher, student = self._teacher.of(batch), self._named(made)
         return torch.stack([self._loss(target, student, teacher, batch) for target in self._targets]).sum()
 
     def tally(self, batch: Batch) -> tuple[float, float]:
@@ -73,7 +82,9 @@ class Imitation(Objective):
 
     def _said(self, batch: Batch) -> Values:
         """The student's values, by the teacher's names for them, in float32."""
-        made = self.student.run(batch.feeds, list(self._ours.values()))
+        return self._named(self.student.run(batch.feeds, self.compared))
+
+    def _named(self, made: Values) -> Values:
         return {name: made[own].float() for name, own in self._ours.items()}
 
     def _loss(self, target: Target, student: Values, teacher: Values, batch: Batch) -> Tensor:

@@ -36,23 +36,25 @@ class Supervision(Objective):
 
     def forward(self, batch: Batch) -> Tensor:
         """The labels' loss, or the weighted mean of it and the teacher's."""
-        loss = self._supervised(batch)
+        compared = [name for imitation in self._imitation for name in imitation.compared]
+        made = self.student.run(batch.feeds, list(dict.fromkeys((self._wanted, *compared))))
+        loss = self._supervised(made[self._wanted].float(), batch)
         for imitation in self._imitation:
-            loss = (1 - settings.TEACHER) * loss + settings.TEACHER * imitation(batch)
+            loss = (1 - settings.TEACHER) * loss + settings.TEACHER * imitation.of(made, batch)
         return loss
 
     def tally(self, batch: Batch) -> tuple[float, float]:
         """Right answers, or the loss, and the number of samples."""
         if self._classes and batch.labels is not None:
             return losses.right(self._output(batch), batch.labels), batch.count
-        return float(self._supervised(batch)) * batch.count, batch.count
+        return float(self._supervised(self._output(batch), batch)) * batch.count, batch.count
 
     def _output(self, batch: Batch) -> Tensor:
         return self.student.run(batch.feeds, [self._wanted])[self._wanted].float()
 
-    def _supervised(self, batch: Batch) -> Tensor:
+    def _supervised(self, output: Tensor, batch: Batch) -> Tensor:
         assert batch.labels is not None
-        return self._loss(self._output(batch), batch.labels)
+        return self._loss(output, batch.labels)
 
     def _check(self, batch: Batch, labels: NDArray[Any] | None) -> None:
         """Raise DataError where the labels do not go with the output."""
