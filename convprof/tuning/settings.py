@@ -6,6 +6,9 @@ from convprof.records.tuning import Settings as Settings
 
 RATES = {"muon": 0.004, "adamw": 1.5e-3}
 """The learning rate at its peak, unless the user says another."""
+NEAR = 0.1
+"""A relative error at the start below which the usual rate is lowered in proportion: at its peak a run strays that far
+(docs/decisions/0035-near.md)."""
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from `FIRST_RATE` of its peak; then it falls along a cosine."""
 FIRST_RATE = 0.1

@@ -86,7 +86,7 @@ def tune(
         clock = together.clock(timer)
         with Running(student, device) as running:
             course = Course(samples, running, augmentation, changes.pictures, kept, together, clock, progress)
-            _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
+            _Run(course, teacher, chosen, changes.mirrored, wanted.learning_rate is None).go(methods, after)
     student.cpu().share_statistics(False)
     stages = kept.standing.stages
     notices = (*changes.notices, *_notices(stages))
@@ -114,8 +114,10 @@ def check(wanted: Settings, teacher: Module | None, batches: Batches) -> None:
 class _Run:
     """The recipe on its course: which method, and which of its stages, comes next."""
 
-    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool) -> None:
-        self._course, self._chosen = course, chosen
+    def __init__(
+        self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool, usual_rate: bool
+    ) -> None:
+        self._course, self._chosen, self._usual = course, chosen, usual_rate
         self._trained = preparing.trained(course.running.student, chosen.train)
         self._teacher, self._mirrored = teacher, mirrored
         self._seconds = 0.0
@@ -165,7 +167,7 @@ class _Run:
         chosen = self._chosen
         rate = chosen.learning_rate or settings.RATES[chosen.optimiser]
         spent = self._course.timer() - began
-        budget = Budget(share * self._seconds, spent, step, chosen.epochs, rate, chosen.optimiser)
+        budget = Budget(share * self._seconds, spent, step, chosen.epochs, rate, self._usual, chosen.optimiser)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made

@@ -94,6 +94,22 @@ def test_a_hopeless_learning_rate_returns_the_start(tmp_path: Path, learning_rat
     assert same(each.weights(), weights(each.student))
 
 
+@pytest.mark.parametrize(("rank", "text"), [(1, PICTURES), (8, PICTURES), (8, CLASSES)])
+def test_a_student_near_its_teacher_is_trained_gently_unless_a_rate_is_given(
+    tmp_path: Path, rank: int, text: str
+) -> None:
+    each = problem(tmp_path, text)
+    convprof.rewrite(
+        each.teacher, each.student, form="depthwise-pointwise", rank=(rank,), only=["conv2"], init="weights"
+    )
+    (usual,) = each.tune(epochs=1, learning_rate=None).stages
+    share = min(1.0, usual.before / 0.1) if text is PICTURES else 1.0
+    assert (share < 0.9) == (rank == 8 and text is PICTURES)
+    assert usual.learning_rate == pytest.approx(0.004 * share)
+    (given,) = each.tune(epochs=1, learning_rate=0.004).stages
+    assert given.learning_rate == pytest.approx(0.004)
+
+
 def test_factors_alone_leave_the_other_weights(classes: Problem) -> None:
     classes.tune(epochs=2, train="factors")
     before, after = weights(classes.student), classes.weights()
