@@ -22,7 +22,7 @@ from convprof.cli.options import (
     seed_option,
     shape_options,
 )
-from convprof.cli.reading import read_budget, read_bytes, read_dims, read_limits, read_seconds, read_shapes
+from convprof.cli.reading import read_budget, read_bytes, read_dims, read_limits, read_names, read_seconds, read_shapes
 from convprof.cli.running import Running, run_options
 from convprof.errors import UsageError
 from convprof.records.tuning import Settings
@@ -157,7 +157,7 @@ def command(
 
 def _training(recipe: str | None, time_budget: str | None, seed: int) -> Settings:
     return Settings(
-        recipe=None if recipe is None else tuple(recipe.split(",")),
+        recipe=read_names(recipe),
         seconds=read_seconds(time_budget or "20m", "--time-budget"),
         seed=seed,
     )

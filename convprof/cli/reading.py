@@ -102,6 +102,11 @@ def _read_size(text: str | None, what: str) -> tuple[int | None, float | None]:
     return int(count), None
 
 
+def read_names(text: str | None) -> tuple[str, ...] | None:
+    """Names with commas between them; None for none given."""
+    return None if text is None else tuple(text.split(","))
+
+
 def read_seconds(text: str, what: str) -> float:
     """A time above 0 from 90s, 20m or 1.5h, in seconds; raises UsageError for anything else."""
     found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(s|m|min|h)", text.strip().lower(), re.ASCII)

@@ -16,7 +16,7 @@ from convprof.cli.options import (
     quiet_option,
     seed_option,
 )
-from convprof.cli.reading import read_seconds
+from convprof.cli.reading import read_names, read_seconds
 from convprof.records.tuning import Settings
 
 DEFAULTS = Settings()
@@ -129,9 +129,9 @@ def command(
     first = processes.rank() == 0
     quiet = quiet or not first
     settings = Settings(
-        recipe=None if recipe is None else tuple(recipe.split(",")),
+        recipe=read_names(recipe),
         train=cast("Literal['factors', 'all']", train),
-        augment=None if augment is None else () if augment == "none" else tuple(augment.split(",")),
+        augment=() if augment == "none" else read_names(augment),
         seconds=read_seconds(time_budget, "--time-budget"),
         epochs=epochs,
         batch=batch,

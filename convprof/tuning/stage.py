@@ -77,21 +77,19 @@ def tune(
         samples = preparing.split(batches, student, wanted, together)
         labelled = any(method.needs_labels for method in methods)
         changes = preparing.changes(wanted, teacher or student, samples, labelled)
-        rate = wanted.learning_rate or settings.RATES[wanted.optimiser]
-        chosen = msgspec.structs.replace(
-            wanted, augment=changes.names, batch=samples.size, learning_rate=rate, threads=threads
-        )
+        chosen = msgspec.structs.replace(wanted, augment=changes.names, batch=samples.size, threads=threads)
         turned = changes.pictures is not None and changes.pictures.channels_last
         augmentation = Augmentation(changes.names, wanted.seed, turned)
         clock = together.clock(timer)
         with Running(student, device) as running:
             course = Course(samples, running, augmentation, changes.pictures, kept, together, clock, progress)
-            _Run(course, teacher, chosen, changes.mirrored, wanted.learning_rate is None).go(methods, after)
+            _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
     student.cpu().share_statistics(False)
     stages = kept.standing.stages
     notices = (*changes.notices, *_notices(stages))
     times, version = kept.standing.times, str(torch.__version__)
-    return Tuned(chosen, changes, stages, times, _named(device), version, together.count, notices)
+    used = msgspec.structs.replace(chosen, learning_rate=_peak(chosen))
+    return Tuned(used, changes, stages, times, _named(device), version, together.count, notices)
 
 
 def check(wanted: Settings, teacher: Module | None, batches: Batches) -> None:
@@ -114,10 +112,8 @@ def check(wanted: Settings, teacher: Module | None, batches: Batches) -> None:
 class _Run:
     """The recipe on its course: which method, and which of its stages, comes next."""
 
-    def __init__(
-        self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool, usual_rate: bool
-    ) -> None:
-        self._course, self._chosen, self._usual = course, chosen, usual_rate
+    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool) -> None:
+        self._course, self._chosen = course, chosen
         self._trained = preparing.trained(course.running.student, chosen.train)
         self._teacher, self._mirrored = teacher, mirrored
         self._seconds = 0.0
@@ -165,9 +161,9 @@ class _Run:
         running.use(standing.times[0].way)
         step = self._prepared(objective)
         chosen = self._chosen
-        rate = chosen.learning_rate or settings.RATES[chosen.optimiser]
+        usual = chosen.learning_rate is None
         spent = self._course.timer() - began
-        budget = Budget(share * self._seconds, spent, step, chosen.epochs, rate, self._usual, chosen.optimiser)
+        budget = Budget(share * self._seconds, spent, step, chosen.epochs, _peak(chosen), usual, chosen.optimiser)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
@@ -225,6 +221,11 @@ class _Run:
             self._course.running.student.load_state_dict(kept.tensors["student"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise kept.damaged(error) from error
+
+
+def _peak(chosen: Settings) -> float:
+    """The learning rate at its peak: the user's, or the usual one."""
+    return chosen.learning_rate or settings.RATES[chosen.optimiser]
 
 
 def _named(device: torch.device) -> str:
