@@ -22,7 +22,7 @@ from convprof.tuning.compiling import scratch
 from convprof.tuning.samples import Batch
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
-_HOPELESS = 2.0
+_HOPELESS = 3.0
 
 
 class Running:
@@ -74,28 +74,27 @@ class Running:
     def fastest(self, step: Callable[[], object], timer: Callable[[], float], patience: float) -> tuple[WayTime, ...]:
         """Take the time of `step`, a step of training without its update, in every way; use the fastest.
 
-        Returns all times, the fastest first. A way that is hopeless after one pass is not tried again, one that torch
-        cannot go here is left out, and no further one is tried after `patience` seconds. Raises ModelError where there
-        is none.
+        Returns all times, the fastest first. Every way is run once before any is again, so that a slow one does not
+        take the time of those behind it; one that is hopeless after a pass is not run again, one that torch cannot go
+        here is left out, and none is begun after `patience` seconds but the first. Raises ModelError where none goes.
         """
-        times: list[WayTime] = []
+        found: dict[Way, float] = {}
         why, start = "", timer()
         for way in self.ways():
-            if times and timer() - start > patience:
+            if found and timer() - start > patience:
                 break
             self.use(way)
             try:
-                seconds = self._timed(step, timer)
-                best = min((each.seconds for each in times), default=seconds)
-                for _ in range(settings.PASSES - 1):
-                    if seconds < _HOPELESS * best:
-                        seconds = min(seconds, self._timed(step, timer))
+                found[way] = self._timed(step, timer)
             except RuntimeError as error:  # operators without this type, or not enough memory
                 why = str(error).splitlines()[0] if str(error) else type(error).__name__
-                continue
-            times.append(WayTime(way, seconds))
-        if not times:
+        if not found:
             raise ModelError(self.student.network.what, f"it cannot be trained: {why}", "try a smaller --batch")
+        for way in sorted(found, key=found.__getitem__):
+            if found[way] < _HOPELESS * min(found.values()) and timer() - start <= patience:
+                self.use(way)
+                found[way] = min(found[way], *(self._timed(step, timer) for _ in range(settings.PASSES - 1)))
+        times = [WayTime(way, seconds) for way, seconds in found.items()]
         times.sort(key=lambda each: each.seconds)
         self.use(times[0].way)
         return tuple(times)

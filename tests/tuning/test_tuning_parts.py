@@ -305,14 +305,23 @@ def test_what_is_compiled_leaves_nothing_behind(tmp_path: Path, monkeypatch: pyt
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
 
 
-def test_no_further_way_is_tried_when_the_time_for_that_is_over(tmp_path: Path) -> None:
+def test_a_slow_way_does_not_take_the_time_of_those_behind_it(tmp_path: Path) -> None:
     running = Running(modules.load(problem(tmp_path).student), ALONE.device)
-    clock = [0.0]
+    slow, fast, *_ = running.ways()
+    clock, passes = [0.0], dict.fromkeys(running.ways(), 0)
 
     def step() -> None:
-        clock[0] += 10.0
+        clock[0] += 30.0 if running.way == slow else 5.0
+        passes[running.way] += 1
 
-    assert [each.seconds for each in running.fastest(step, lambda: clock[0], 50.0)] == [10.0, 10.0]
+    times = running.fastest(step, lambda: clock[0], 40.0)
+    assert [each.seconds for each in times] == [5.0, 5.0, 5.0, 30.0]
+    assert running.way == fast
+    assert set(passes.values()) == {0, 1}
+    clock[0] = 0.0
+    assert len(running.fastest(step, lambda: clock[0], 1e9)) == len(passes)
+    assert passes[slow] == 2
+    assert passes[fast] == 4
     assert len(running.fastest(step, lambda: clock[0], 0.0)) == 1
 
 
