@@ -1,8 +1,9 @@
-"""What the teacher says to a batch: asked at every step, or once to every sample and remembered.
+"""What the teacher says to a batch: asked at every step or, where inputs never change, once and remembered.
 
-Class scores of pictures are the mean over several views: a picture and its mirror image and, where pictures are moved
-while the student learns, moved ones too. That is a better teacher than the one answer, and remembered it costs a few
-passes over the data instead of half of every step (docs/decisions/0033-answers.md).
+Class scores of pictures are the mean of what it says to a picture and to its mirror image, which is a better teacher
+than the one answer. It is asked about the very pictures that the student sees, moved as they are: a mean over views of
+the sample as it is would be cheaper, and teaches what the teacher knows of its training pictures by heart
+(docs/decisions/0033-answers.md).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from convprof.records.progress import Progress
 from convprof.torch import Module
 from convprof.tuning import settings
-from convprof.tuning.augmenting import Views
+from convprof.tuning.augmenting import Pictures
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Batch, Samples
 
@@ -23,26 +24,32 @@ Values = dict[str, Tensor]
 
 
 class Answers:
-    """A teacher's values called `names`, the mean over `views`; None where a changed input has another answer."""
+    """A teacher's values called `names`, the mean over both mirror images of `mirrored`, or of inputs as they are.
 
-    def __init__(self, teacher: Module, samples: Samples, names: Sequence[str], views: Views | None) -> None:
-        self._teacher, self._samples, self._names, self._views = teacher, samples, list(names), views
+    `lasting` says that inputs are not changed while the student learns, so that they always have the same answer.
+    """
+
+    def __init__(
+        self, teacher: Module, samples: Samples, names: Sequence[str], mirrored: Pictures | None, lasting: bool
+    ) -> None:
+        self._teacher, self._samples, self._names = teacher, samples, list(names)
+        self._mirrored, self._lasting = mirrored, lasting
         self._known: Values = {}
         self._held_out: dict[int, Values] = {}
 
     @property
     def views(self) -> int:
         """Over how many views of an input an answer is the mean."""
-        return 1 if self._views is None else 1 + len(self._views.usual)
+        return 1 if self._mirrored is None else 2
 
     @property
-    def choices(self) -> tuple[int, ...]:
-        """How many views of each sample can be remembered, most first; none where they would take too much room."""
-        if self._views is None:
-            return ()
+    def memorable(self) -> bool:
+        """Whether they can be remembered: they stay the same, and there is room for all."""
+        if not self._lasting:
+            return False
         said = self._asked(next(self._samples.held_out_batches()))
         room = sum(value[0].numel() for value in said.values()) * self._samples.count
-        return self._views.choices if room <= settings.REMEMBERED else ()
+        return room <= settings.REMEMBERED
 
     def of(self, batch: Batch) -> Values:
         """What it says to a batch, in float32; not differentiated."""
@@ -61,19 +68,17 @@ class Answers:
         return values
 
     def seconds(self, running: Running, timer: Callable[[], float]) -> float:
-        """How long it takes to ask it about one view of every sample."""
+        """How long it takes to ask it about all samples."""
         batch = running.placed(next(self._samples.everything()))
 
         def ask() -> None:
             with running.precision():
-                self._teacher.run(batch.feeds, self._names)
+                self._asked(batch)
 
         return running.seconds(ask, timer) * self._samples.passes
 
-    def remember(self, views: int, running: Running, progress: Progress) -> None:
-        """Ask about so many views of every sample, and from now on answer with their mean."""
-        assert self._views is not None
-        self._views = self._views.taken(views)
+    def remember(self, running: Running, progress: Progress) -> None:
+        """Ask about all samples, and from now on answer with what it said."""
         self._known, self._held_out, together = {}, {}, self._samples.together
         known: Values = {}
         for done, batch in enumerate(self._samples.everything(), 1):
@@ -87,6 +92,9 @@ class Answers:
 
     @torch.no_grad()
     def _asked(self, batch: Batch) -> Values:
-        views = [] if self._views is None else self._views.of(batch.feeds)
-        values = [self._teacher.run(feeds, self._names) for feeds in (batch.feeds, *views)]
+        seen = [batch.feeds]
+        if self._mirrored is not None:
+            name = self._mirrored.name
+            seen.append({**batch.feeds, name: self._mirrored.mirrored(batch.feeds[name])})
+        values = [self._teacher.run(feeds, self._names) for feeds in seen]
         return {name: torch.stack([each[name].float() for each in values]).mean(0) for name in self._names}

@@ -6,9 +6,7 @@ Where a picture was moved its border is repeated: networks trained on whole pict
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,7 +21,6 @@ KEEPING = ("flip", "turn")
 CHANNELS = (1, 3, 4)
 _DRAWS = 2
 _REACH = 16
-_NUDGE = 32
 _JITTER = 0.1
 
 
@@ -35,69 +32,8 @@ class Pictures:
     channels_last: bool
 
     def mirrored(self, pictures: Tensor) -> Tensor:
-        """Left and right exchanged."""
-        return self.seen(pictures, View(0, 0, True))
-
-    def seen(self, pictures: Tensor, view: View) -> Tensor:
-        """The pictures in a view, in the same order in memory."""
-        height, width = (-3, -2) if self.channels_last else (-2, -1)
-        made = pictures.flip(width) if view.mirrored else pictures
-        for axis, steps in ((height, view.down), (width, view.right)):
-            if steps:
-                size = pictures.shape[axis]
-                lines = torch.arange(size, device=pictures.device) - steps * max(1, size // _NUDGE)
-                made = made.index_select(axis, lines.clamp(0, size - 1))
-        return made
-
-
-@dataclass(frozen=True)
-class View:
-    """A picture moved down and to the right by so many 32nds of its size, or mirrored, or both."""
-
-    down: int
-    right: int
-    mirrored: bool
-
-
-_MIRRORED = View(0, 0, True)
-_MOVED = (View(1, 1, False), View(-1, -1, True), View(1, -1, True), View(-1, 1, False))
-
-
-@dataclass(frozen=True)
-class Views:
-    """How inputs are looked at besides as they are: the `usual` views, and `more` where there is time.
-
-    Without pictures there are none.
-    """
-
-    pictures: Pictures | None
-    usual: tuple[View, ...] = ()
-    more: tuple[View, ...] = ()
-
-    @classmethod
-    def like(cls, pictures: Pictures | None, mirrored: bool, names: Sequence[str]) -> Self:
-        """Those that are like what training shows: mirrored ones where that is right, moved ones where it moves."""
-        if pictures is None:
-            return cls(None)
-        moved = _MOVED if "crop" in names else ()
-        return cls(pictures, (_MIRRORED,) * mirrored, tuple(each for each in moved if mirrored or not each.mirrored))
-
-    @property
-    def choices(self) -> tuple[int, ...]:
-        """How many views there can be, the input itself being one, most first."""
-        usual = 1 + len(self.usual)
-        return (usual + len(self.more), usual) if self.more else (usual,)
-
-    def taken(self, count: int) -> Self:
-        """The first so many of them, as usual ones."""
-        return replace(self, usual=(*self.usual, *self.more)[: count - 1], more=())
-
-    def of(self, feeds: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-        """The feeds with each of the usual views in the place of the pictures."""
-        if self.pictures is None:
-            return []
-        name = self.pictures.name
-        return [{**feeds, name: self.pictures.seen(feeds[name], view)} for view in self.usual]
+        """Left and right exchanged, in the same order in memory."""
+        return pictures.flip(-2 if self.channels_last else -1)
 
 
 @dataclass(frozen=True)

@@ -54,13 +54,13 @@ class Standing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     `key` says what the run depends on. `methods` were finished; `stages` are all that were finished, of which the last
     `within` belong to the method that was not; `position` is that of the stage that was not.
-    The teacher's answers about so many `views` of each sample are remembered; None where that is not decided.
+    `remembers` says whether the teacher's answers are remembered; None where that is not decided.
     `scores` are of the finished methods, where whoever runs them compares their results.
     """
 
     key: dict[str, str]
     times: tuple[WayTime, ...] = ()
-    views: Count | None = None
+    remembers: bool | None = None
     methods: Count = 0
     within: Count = 0
     stages: tuple[TunedStage, ...] = ()

@@ -56,8 +56,7 @@ class Course:
 class Budget:
     """How long a stage may take: passes over the data, or seconds from which steps are reckoned.
 
-    Of the seconds some are `spent` before the first step; `step` is how long one takes. A learning rate that is the
-    `usual` one is lowered where the student starts near its teacher.
+    Of the seconds some are `spent` before the first step; `step` is how long one takes.
     """
 
     seconds: float
@@ -65,7 +64,6 @@ class Budget:
     step: float
     epochs: float | None
     learning_rate: float
-    usual: bool
     optimiser: str
 
 
@@ -122,8 +120,7 @@ class Loop:
             here.steps = max(1, round(self.budget.epochs * samples.steps_per_epoch))
         affordable = look / settings.EVALUATION_SHARE / step
         here.interval = max(1, math.ceil(max(here.steps / settings.EVALUATIONS, min(affordable, here.steps / 4))))
-        near = self.budget.usual and self.objective.measure == "relative_l2"
-        here.learning_rate = self.budget.learning_rate * (min(1.0, here.before / settings.NEAR) if near else 1.0)
+        here.learning_rate = self.budget.learning_rate
         here.curve = [CurvePoint(0, 0.0, None, here.before)]
 
     def _step(self) -> bool:

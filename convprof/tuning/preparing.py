@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf, sqrt
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +110,30 @@ def changes(wanted: Settings, model: Module, samples: Samples, labelled: bool) -
     return Changes(("crop",), pictures, False, agreement, (Remark("not-mirrored", text),))
 
 
+@torch.no_grad()
+def distance(student: Module, teacher: Module, samples: Samples) -> float:
+    """|s - t| / |t| of what the two say to some held-out samples, at all outputs together; class scores before Softmax.
+
+    The same number in every process; infinite where they do not answer alike.
+    """
+    first = next(samples.held_out_batches())
+    ours, theirs = ({each.output: each.name for each in find_targets(module, first)} for module in (student, teacher))
+    error = power = 0.0
+    count = 0
+    for batch in samples.held_out_share():
+        own, wanted = student.run(batch.feeds, list(ours.values())), teacher.run(batch.feeds, list(theirs.values()))
+        for output, name in theirs.items():
+            if output not in ours or own[ours[output]].shape != wanted[name].shape:
+                return inf
+            error += float((own[ours[output]] - wanted[name]).square().sum())
+            power += float(wanted[name].square().sum())
+        count += batch.count
+        if count * samples.together.count >= settings.GLANCE:
+            break
+    error, power = samples.together.totals(error, power)
+    return sqrt(error / max(power, 1e-30))
+
+
 def _possible(task: str | None, bound: bool) -> tuple[str, ...]:
     """The augmentations that leave the answer known; `bound` says that labels would have to change with the inputs."""
     if task is None:
@@ -168,7 +193,7 @@ def _agreement(model: Module, targets: Sequence[Target], pictures: Pictures, sam
         pairs = zip(model.run(batch.feeds, names).values(), model.run(mirrored, names).values(), strict=True)
         same += sum(int((a.flatten(1).argmax(1) == b.flatten(1).argmax(1)).sum()) for a, b in pairs)
         count += batch.count * len(names)
-        if count >= settings.MIRRORED:
+        if count >= settings.GLANCE:
             break
     return same / count
 

@@ -6,9 +6,10 @@ from convprof.records.tuning import Settings as Settings
 
 RATES = {"muon": 0.004, "adamw": 1.5e-3}
 """The learning rate at its peak, unless the user says another."""
-NEAR = 0.1
-"""A relative error at the start below which the usual rate is lowered in proportion: at its peak a run strays that far
-(docs/decisions/0035-near.md)."""
+NEAR = 0.2
+"""A relative error of the student's outputs at the start below which the usual rate of imitation is lowered in
+proportion: at its peak a run strays that far (docs/decisions/0035-near.md)."""
+GENTLEST = 0.01
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from `FIRST_RATE` of its peak; then it falls along a cosine."""
 FIRST_RATE = 0.1
@@ -27,6 +28,8 @@ TEACHER = 0.5
 LARGEST_BLOCK = 8
 """Layers that `reconstruct` passes between two values that it compares, unless too many cross there."""
 
+GLANCE = 500
+"""Held-out samples, about, that are looked at before the first step for what is only needed roughly."""
 HELD_OUT = 0.05
 MOST_HELD_OUT = 2000
 LIKED_HELD_OUT = 100
@@ -59,7 +62,5 @@ LOOKS = 4
 """A run stops early where, after `SETTLED` of its steps, that share of them and so many looks have brought nothing."""
 MIRROR_AGREES = 0.75
 """Share of pictures whose mirror image the teacher must take for the same class, else pictures are not mirrored."""
-MIRRORED = 500
-"""Held-out pictures, about, that are looked at for that."""
 OFF = 0.05
 """By what share there may be time for other than the steps left before they are planned anew."""

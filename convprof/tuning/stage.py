@@ -116,12 +116,15 @@ class _Run:
         self._course, self._chosen = course, chosen
         self._trained = preparing.trained(course.running.student, chosen.train)
         self._teacher, self._mirrored = teacher, mirrored
-        self._seconds = 0.0
+        self._seconds, self._gentle = 0.0, 1.0
         self._done: Iterator[TunedStage] = iter(())
 
     def go(self, methods: Sequence[Method], after: Callable[[tuple[TunedStage, ...]], None] | None) -> None:
         """Run the methods that are not finished yet; what one leaves of its time is for those behind it."""
         standing, student = self._course.kept.standing, self._course.running.student
+        if self._teacher is not None and self._chosen.learning_rate is None:
+            apart = preparing.distance(student, self._teacher, self._course.samples)
+            self._gentle = max(settings.GENTLEST, min(1.0, apart / settings.NEAR))
         self._restore()
         for method in methods[standing.methods :]:
             finished = len(standing.stages) - standing.within
@@ -144,7 +147,7 @@ class _Run:
             )
             standing.methods, standing.within = standing.methods + 1, 0
             if standing.methods < len(methods):
-                standing.times, standing.views = (), None  # what is fast for one method need not be for another
+                standing.times, standing.remembers = (), None  # what is fast for one method need not be for another
             if after is not None:
                 after(stages)
             self._course.kept.write({"student": student.state_dict()})
@@ -161,9 +164,9 @@ class _Run:
         running.use(standing.times[0].way)
         step = self._prepared(objective)
         chosen = self._chosen
-        usual = chosen.learning_rate is None
         spent = self._course.timer() - began
-        budget = Budget(share * self._seconds, spent, step, chosen.epochs, _peak(chosen), usual, chosen.optimiser)
+        peak = _peak(chosen) * (self._gentle if METHODS[method].needs_teacher else 1.0)
+        budget = Budget(share * self._seconds, spent, step, chosen.epochs, peak, chosen.optimiser)
         made = Loop(method, objective, self._course, budget).run()
         standing.stages, standing.within, standing.position = (*standing.stages, made), standing.within + 1, None
         return made
@@ -180,20 +183,22 @@ class _Run:
     def _prepared(self, objective: Objective) -> float:
         """Remember the teacher's answers where that is worth it; seconds of a step from then on."""
         answers, course, standing = objective.answers, self._course, self._course.kept.standing
-        if standing.views is None:
-            standing.views = 0 if answers is None else self._views(answers)
-        if answers is None or standing.views == 0:
+        if standing.remembers is None:
+            standing.remembers = answers is not None and self._worth_remembering(answers)
+        if answers is None or not standing.remembers:
             return standing.times[0].seconds
-        answers.remember(standing.views, course.running, course.progress)
+        answers.remember(course.running, course.progress)
         with self._trying(objective) as step:
             return course.running.seconds(step, course.timer)
 
-    def _views(self, answers: Answers) -> int:
-        """About how many views of each sample the teacher is best asked in advance; 0 where that takes too long."""
+    def _worth_remembering(self, answers: Answers) -> bool:
+        """Whether the teacher is best asked about all samples in advance."""
         course, epochs = self._course, self._chosen.epochs
-        if epochs is None:
-            epochs = settings.ANSWERS_SHARE * self._seconds / max(answers.seconds(course.running, course.timer), 1e-6)
-        return next((views for views in answers.choices if views <= epochs), 0)
+        if not answers.memorable:
+            return False
+        if epochs is not None:
+            return epochs >= 1
+        return answers.seconds(course.running, course.timer) <= settings.ANSWERS_SHARE * self._seconds
 
     @contextmanager
     def _trying(self, objective: Objective) -> Iterator[Callable[[], None]]:

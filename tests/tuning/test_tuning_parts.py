@@ -23,7 +23,7 @@ from convprof.records.analysis import TensorSpec
 from convprof.records.tuning import Settings, Way, WayTime
 from convprof.tuning import losses, optimising, preparing, settings
 from convprof.tuning.answers import Answers
-from convprof.tuning.augmenting import NAMES, Augmentation, Pictures, View, Views
+from convprof.tuning.augmenting import NAMES, Augmentation, Pictures
 from convprof.tuning.loop import _speed
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Samples
@@ -126,61 +126,39 @@ def test_augmentation_moves_pixels_as_a_loop_over_pictures_would(
     assert torch.equal(turned.movedim(-1, 1), made)
 
 
-@given(st.integers(1, 70), st.integers(1, 70), st.booleans(), st.integers(-1, 1), st.integers(-1, 1))
-@examples(max_examples=30)
-def test_a_view_is_the_picture_mirrored_and_moved_with_its_border_repeated(
-    height: int, width: int, mirrored: bool, down: int, right: int
-) -> None:
-    picture = torch.randn(1, 2, height, width)
-    view = View(down, right, mirrored)
-    made = Pictures("x", channels_last=False).seen(picture, view)
-    moves = down * max(1, height // 32), right * max(1, width // 32)
-    for row, column in ((0, 0), (height - 1, width - 1), (height // 2, width // 3)):
-        above, beside = (
-            min(max(place, 0), most - 1) for place, most in ((row - moves[0], height), (column - moves[1], width))
-        )
-        beside = width - 1 - beside if mirrored else beside
-        assert torch.equal(made[..., row, column], picture[..., above, beside])
-    last = Pictures("x", channels_last=True).seen(picture.movedim(1, -1), view)
-    assert torch.equal(last.movedim(-1, 1), made)
-
-
-def test_remembered_answers_are_the_mean_over_the_views_of_each_sample(tmp_path: Path) -> None:
+def test_the_teacher_says_the_mean_of_both_mirror_images_of_what_the_student_sees(tmp_path: Path) -> None:
     each = problem(tmp_path, CLASSES)
     teacher = modules.load(each.teacher).eval()
     samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 32, 0, ALONE)
-    pictures = Pictures("x", channels_last=False)
-    views = Views.like(pictures, mirrored=True, names=("flip", "crop"))
-    answers = Answers(teacher, samples, ["y"], views)
-    assert (answers.choices, answers.views) == ((6, 2), 2)
+    answers = Answers(teacher, samples, ["y"], Pictures("x", channels_last=False), lasting=False)
+    assert (answers.memorable, answers.views) == (False, 2)
     batch = samples.batch(3)
+    moved = replace(batch, feeds={"x": batch.feeds["x"].roll(1, 2)})
     with torch.no_grad():
-        both = [teacher(values) for values in (batch.feeds["x"], batch.feeds["x"].flip(3))]
-        assert torch.allclose(answers.of(batch)["y"], (both[0] + both[1]) / 2)
-        answers.remember(6, Running(teacher, ALONE.device), lambda what, done, total: None)
-        seen = [pictures.seen(batch.feeds["x"], view) for view in (View(0, 0, False), *views.usual, *views.more)]
-        wanted = torch.stack([teacher(values) for values in seen]).mean(0)
-    assert len(seen) == answers.views == 6
-    moved = replace(batch, feeds={"x": torch.zeros_like(batch.feeds["x"])})
-    assert torch.allclose(answers.of(moved)["y"], wanted, atol=1e-6)
+        both = [teacher(values) for values in (moved.feeds["x"], moved.feeds["x"].flip(3))]
+    assert torch.allclose(answers.of(moved)["y"], (both[0] + both[1]) / 2)
     held = next(samples.held_out_batches())
     assert torch.equal(answers.of_held_out(held)["y"], answers.of(held)["y"])
 
 
-def test_answers_that_change_with_the_input_are_not_remembered(tmp_path: Path) -> None:
+def test_what_the_teacher_says_to_inputs_that_never_change_is_remembered(tmp_path: Path) -> None:
     each = problem(tmp_path, PICTURES)
+    teacher = modules.load(each.teacher).eval()
     samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 32, 0, ALONE)
-    assert Answers(modules.load(each.teacher).eval(), samples, ["y"], None).choices == ()
-    assert Answers(modules.load(each.teacher).eval(), samples, ["y"], Views(None)).choices == (1,)
-    assert Views.like(Pictures("x", channels_last=False), mirrored=False, names=("crop",)).choices == (3, 1)
-    assert Views.like(None, mirrored=False, names=()).choices == (1,)
+    answers = Answers(teacher, samples, ["y"], None, lasting=True)
+    assert (answers.memorable, answers.views) == (True, 1)
+    batch = samples.batch(3)
+    asked = answers.of(batch)["y"]
+    answers.remember(Running(teacher, ALONE.device), lambda what, done, total: None)
+    unseen = replace(batch, feeds={"x": torch.full_like(batch.feeds["x"], torch.nan)})
+    assert torch.allclose(answers.of(unseen)["y"], asked, atol=1e-6)
 
 
 def test_what_does_not_fit_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     each = problem(tmp_path, CLASSES)
     samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 32, 0, ALONE)
     monkeypatch.setattr(settings, "REMEMBERED", 4 * samples.count - 1)
-    assert Answers(modules.load(each.teacher).eval(), samples, ["y"], Views(None)).choices == ()
+    assert not Answers(modules.load(each.teacher).eval(), samples, ["y"], None, lasting=True).memorable
 
 
 def test_jitter_changes_every_picture_a_little_and_the_same_step_alike() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from small_networks import CLASSES, NORMALISED, PICTURES, SOFT, Problem, problem, same, trained, weights
 
 import convprof
@@ -54,11 +55,19 @@ def test_the_student_comes_closer_to_the_teacher(
     assert not (tmp_path / "out.onnx.tune").exists()
 
 
-@pytest.mark.parametrize(("epochs", "views"), [(1, 2), (2, 2), (7, 6)])
-def test_the_teacher_is_asked_in_advance_as_far_as_there_is_time(classes: Problem, epochs: int, views: int) -> None:
-    record = classes.tune(epochs=epochs)
+@pytest.mark.parametrize(
+    ("augment", "epochs", "views", "remembered"),
+    [(None, 2, 2, False), ((), 2, 1, True), ((), 0.5, 1, False)],
+    ids=["pictures that move", "inputs as they are", "less than one pass"],
+)
+def test_the_teacher_is_asked_in_advance_where_that_saves_time(
+    classes: Problem, augment: tuple[str, ...] | None, epochs: float, views: int, remembered: bool
+) -> None:
+    said = set[str]()
+    record = classes.tune(epochs=epochs, augment=augment, progress=lambda what, done, total: said.add(what))
     assert record.stages[0].views == views
-    assert f"mean over {views} views" in render_tuning(record, "markdown")
+    assert ("mean over 2 views" in render_tuning(record, "markdown")) == (views == 2)
+    assert ("the original's answers" in said) == remembered
 
 
 @pytest.mark.parametrize("later", [0.25, 4.0])
@@ -94,20 +103,28 @@ def test_a_hopeless_learning_rate_returns_the_start(tmp_path: Path, learning_rat
     assert same(each.weights(), weights(each.student))
 
 
-@pytest.mark.parametrize(("rank", "text"), [(1, PICTURES), (8, PICTURES), (8, CLASSES)])
+@pytest.mark.parametrize("text", [PICTURES, CLASSES, SOFT], ids=["pictures", "classes", "softmax"])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.5, 1.0])
 def test_a_student_near_its_teacher_is_trained_gently_unless_a_rate_is_given(
-    tmp_path: Path, rank: int, text: str
+    tmp_path: Path, text: str, share: float
 ) -> None:
+    """The student is the teacher but for its last layer, which is weaker by `share`: so far off are all answers."""
     each = problem(tmp_path, text)
-    convprof.rewrite(
-        each.teacher, each.student, form="depthwise-pointwise", rank=(rank,), only=["conv2"], init="weights"
-    )
+    convprof.rewrite(each.teacher, each.student, form="depthwise-pointwise", rank=(9,), only=["conv2"], init="weights")
+    model = onnx.load(each.student)
+    for held in model.graph.initializer:
+        if held.name in ("w3", "b3", "w4", "b4"):
+            held.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(held) * np.float32(1 - share), held.name))
+    onnx.save(model, each.student)
     (usual,) = each.tune(epochs=1, learning_rate=None).stages
-    share = min(1.0, usual.before / 0.1) if text is PICTURES else 1.0
-    assert (share < 0.9) == (rank == 8 and text is PICTURES)
-    assert usual.learning_rate == pytest.approx(0.004 * share)
+    assert usual.learning_rate == pytest.approx(0.004 * max(0.01, min(1.0, share / 0.2)), rel=1e-3)
     (given,) = each.tune(epochs=1, learning_rate=0.004).stages
     assert given.learning_rate == pytest.approx(0.004)
+
+
+def test_labels_are_learned_at_the_usual_rate_however_near_the_teacher_is(classes: Problem) -> None:
+    found = classes.tune(epochs=1, learning_rate=None, recipe=("finetune",), teacher=classes.student, labels="label")
+    assert found.stages[0].learning_rate == pytest.approx(0.004)
 
 
 def test_factors_alone_leave_the_other_weights(classes: Problem) -> None:

@@ -16,7 +16,6 @@ from convprof.errors import ModelError, UsageError
 from convprof.records.tuning import TunedStage
 from convprof.tuning import losses, settings
 from convprof.tuning.answers import Answers, Values
-from convprof.tuning.augmenting import Views
 from convprof.tuning.methods.contract import Work
 from convprof.tuning.objective import Objective
 from convprof.tuning.samples import Batch
@@ -34,7 +33,9 @@ class Imitation(Objective):
         only_scores = all(target.kind == "logits" for target in self._targets)
         self._ours = _counterparts(work, self._targets, only_scores)
         self._temperature = work.settings.temperature
-        self.answers = self._teacher = Answers(work.teacher, work.samples, list(self._ours), _views(work, only_scores))
+        mirrored = work.pictures if only_scores and work.mirrored else None
+        lasting = not work.settings.augment
+        self.answers = self._teacher = Answers(work.teacher, work.samples, list(self._ours), mirrored, lasting)
         self._check(next(work.samples.held_out_batches()))
         if only_scores and len(self._targets) == 1 and work.samples.classes:
             self.measure, self.better = "top1", "higher"
@@ -127,11 +128,3 @@ def _counterparts(work: Work, targets: tuple[Target, ...], only_scores: bool) ->
     pairs = [(each, own[each.output]) for each in targets]
     features = {each.features: mine.features for each, mine in pairs if each.width and each.width == mine.width}
     return {each.name: mine.name for each, mine in pairs} | (features if only_scores else {})
-
-
-def _views(work: Work, only_scores: bool) -> Views | None:
-    """The inputs that have the same answer; None where an answer changes as its input is changed."""
-    changes = work.settings.augment or ()
-    if only_scores:
-        return Views.like(work.pictures, work.mirrored, changes)
-    return None if changes else Views(None)
