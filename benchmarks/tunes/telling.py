@@ -19,12 +19,14 @@ def tell(row: Row, page: Page, data: Raw) -> list[Aim]:
     """How it was trained, and the curve."""
     record = data["record"]
     settings, way, stage = record["settings"], record["times"][0]["way"], record["stages"][-1]
+    compiled = ", compiled" * way.get("compiled", False)
     page.say(
         f"{', '.join(settings['recipe'])} from the {data['start']} start, {stage['samples']:,} inputs and "
         f"{stage['held_out']:,} held out, augmentation {', '.join(settings['augment']) or 'none'}, "
         f"{stage['steps']:,} steps of {stage['batch']} ({stage['epochs']:.1f} epochs) in {stage['minutes']:.1f} min, "
-        f"threads: {settings['threads']}, {'composed' if way['composed'] else 'chains'} in {way['precision']}, torch "
-        f"{record['torch']}, seed {settings['seed']}, views that an answer is the mean of: {stage['views']}; "
+        f"threads: {settings['threads']}, {'composed' if way['composed'] else 'chains'} in "
+        f"{way['precision']}{compiled}, torch {record['torch']}, seed {settings['seed']}, peak rate "
+        f"{stage['learning_rate']:.2g}, views that an answer is the mean of: {stage['views']}; "
         f"{stage['measure']} held out {stage['before']:.4g} to {stage['after']:.4g}."
     )
     page.say(f"Milliseconds a step, its update apart: {', '.join(map(_timed, record['times']))}.")
