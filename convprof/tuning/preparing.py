@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 
@@ -114,24 +114,29 @@ def changes(wanted: Settings, model: Module, samples: Samples, labelled: bool) -
 def distance(student: Module, teacher: Module, samples: Samples) -> float:
     """|s - t| / |t| of what the two say to some held-out samples, at all outputs together; class scores before Softmax.
 
-    The same number in every process; infinite where they do not answer alike.
+    The same number in every process; infinite where answers are not of the same shape.
     """
     first = next(samples.held_out_batches())
     ours, theirs = ({each.output: each.name for each in find_targets(module, first)} for module in (student, teacher))
+    names = {own: theirs[output] for output, own in ours.items() if output in theirs}
+    if any(own.shape != wanted.shape for own, wanted in _answers(student, teacher, names, first)):
+        return inf
     error = power = 0.0
     count = 0
     for batch in samples.held_out_share():
-        own, wanted = student.run(batch.feeds, list(ours.values())), teacher.run(batch.feeds, list(theirs.values()))
-        for output, name in theirs.items():
-            if output not in ours or own[ours[output]].shape != wanted[name].shape:
-                return inf
-            error += float((own[ours[output]] - wanted[name]).square().sum())
-            power += float(wanted[name].square().sum())
+        for own, wanted in _answers(student, teacher, names, batch):
+            error, power = error + float((own - wanted).square().sum()), power + float(wanted.square().sum())
         count += batch.count
         if count * samples.together.count >= settings.GLANCE:
             break
     error, power = samples.together.totals(error, power)
     return sqrt(error / max(power, 1e-30))
+
+
+def _answers(student: Module, teacher: Module, names: Mapping[str, str], batch: Batch) -> list[tuple[Tensor, Tensor]]:
+    """What the two say to a batch, by the student's names and the teacher's for it."""
+    ours, theirs = student.run(batch.feeds, list(names)), teacher.run(batch.feeds, list(names.values()))
+    return [(ours[own], theirs[name]) for own, name in names.items()]
 
 
 def _possible(task: str | None, bound: bool) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ RATES = {"muon": 0.004, "adamw": 1.5e-3}
 """The learning rate at its peak, unless the user says another."""
 NEAR = 0.2
 """A relative error of the student's outputs at the start below which the usual rate of imitation is lowered in
-proportion: at its peak a run strays that far (docs/decisions/0035-near.md)."""
+proportion, but not by more than `GENTLEST`: at its peak a run strays that far (docs/decisions/0035-near.md)."""
 GENTLEST = 0.01
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from `FIRST_RATE` of its peak; then it falls along a cosine."""
