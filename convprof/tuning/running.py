@@ -46,11 +46,12 @@ class Running:
         self._ends.close()
 
     def use(self, way: Way) -> None:
-        """From now on run this way."""
+        """From now on run this way; what was compiled stays so while the network does."""
+        if way.composed != self.way.composed:
+            self.student.rewire(self._chained)
+            if way.composed:
+                compose(self.student)
         self.way = way
-        self.student.rewire(self._chained)
-        if way.composed:
-            compose(self.student)
         self.student.compile_training(way.compiled)
         if way.compiled and not self._has_scratch:
             self._ends.enter_context(scratch())
@@ -104,20 +105,25 @@ class Running:
     ) -> tuple[WayTime, ...]:
         """The `times` with that of the fastest way compiled, if that takes a small share of `seconds`; use the fastest.
 
-        Where torch cannot compile, for want of a compiler or of a kernel, the times are as they were.
+        The two are timed one right after the other, other programs may have come or gone since the first time. Where
+        torch cannot compile, for want of a compiler or of a kernel, the times are as they were.
         """
         if settings.COMPILING * len(self.student.network.steps) > settings.TRIAL * seconds:
             return times
-        way = msgspec.structs.replace(times[0].way, compiled=True)
+        plain = times[0].way
+        way = msgspec.structs.replace(plain, compiled=True)
         self.use(way)
-        found = times
         try:
             step()
-            found = tuple(sorted((*times, WayTime(way, self.seconds(step, timer))), key=lambda each: each.seconds))
+            compiled = WayTime(way, self.seconds(step, timer))
         except RuntimeError:  # torch's own errors are of this kind, also those about compilers
-            pass
-        self.use(found[0].way)
-        return found
+            self.use(plain)
+            return times
+        self.use(plain)
+        again = WayTime(plain, self.seconds(step, timer))
+        first, second = sorted((compiled, again), key=lambda each: each.seconds)
+        self.use(first.way)
+        return (first, second, *times[1:])
 
     def seconds(self, step: Callable[[], object], timer: Callable[[], float]) -> float:
         """Seconds that a call takes, the shortest of some."""

@@ -242,12 +242,18 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("lasting", "taken", "tried", "used"),
-    [(1e6, 0.5, True, True), (1e6, 2.0, True, False), (10.0, 0.5, False, False), (1e6, None, False, False)],
-    ids=["faster", "slower", "too little time", "no compiler"],
+    ("lasting", "taken", "load", "tried", "used"),
+    [
+        (1e6, 0.5, 1.0, True, True),
+        (1e6, 0.5, 3.0, True, True),
+        (1e6, 2.0, 1.0, True, False),
+        (10.0, 0.5, 1.0, False, False),
+        (1e6, None, 1.0, False, False),
+    ],
+    ids=["faster", "faster on a machine that is busy by then", "slower", "too little time", "no compiler"],
 )
 def test_the_fastest_way_is_compiled_where_that_is_worth_it(
-    tmp_path: Path, lasting: float, taken: float | None, tried: bool, used: bool
+    tmp_path: Path, lasting: float, taken: float | None, load: float, tried: bool, used: bool
 ) -> None:
     running = Running(modules.load(problem(tmp_path).student), ALONE.device)
     first = WayTime(Way(True, "float32", True), 1.0)
@@ -256,7 +262,7 @@ def test_the_fastest_way_is_compiled_where_that_is_worth_it(
     def step() -> None:
         if taken is None:
             raise RuntimeError("no working C++ compiler")
-        clock[0] += taken
+        clock[0] += load * (taken if running.way.compiled else 1.0)
 
     with running:
         running.use(first.way)
