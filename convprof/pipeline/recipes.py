@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from convprof.errors import UsageError
+from convprof.graph import Program
 
 BIAS, FINETUNE = "bias", "finetune"
 FEW = 4096
-"""Samples, below which blocks are matched before outputs are (docs/decisions/0031-recipe.md)."""
+"""Samples, below which blocks are matched before class scores are (docs/decisions/0031-recipe.md)."""
 
 
-def usual(samples: int) -> tuple[str, ...]:
-    """The recipe for so many samples without labels."""
-    return ("reconstruct", "distill") if samples < FEW else ("distill",)
+def usual(program: Program, samples: int) -> tuple[str, ...]:
+    """The recipe for so many samples without labels: maps say as much as blocks do, a few class scores do not."""
+    maps = any(size != 1 for value in program.graph.outputs for size in (value.shape or ())[2:])
+    return ("reconstruct", "distill") if samples < FEW and not maps else ("distill",)
 
 
 def trained(recipe: tuple[str, ...], teacher: object) -> tuple[str, ...]:

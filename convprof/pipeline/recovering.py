@@ -53,7 +53,7 @@ def check(opened: Model, batches: Batches | None, settings: Settings) -> None:
     if processes.count() > 1:
         why = f"it was started as {processes.count()} processes, and all but the training is for one"
         raise UsageError("--tune", why, "start `convprof tune` with torchrun, on the model that optimize has written")
-    recipe = settings.recipe or recipes.usual(batches.count)
+    recipe = settings.recipe or recipes.usual(opened.program, batches.count)
     if recipes.BIAS in recipe:
         why = "behind a fit to data the means are those of the original already"
         raise UsageError(f"--recipe {','.join(recipe)}", why, "leave bias out")
@@ -76,7 +76,7 @@ def recover(job: Job, done: Conversion, settings: Settings, resume: bool, ends: 
 
     student, teacher = modules.from_model(done.written), modules.from_model(job.opened)
     if settings.recipe is None:
-        settings = msgspec.structs.replace(settings, recipe=recipes.usual(job.batches.count))
+        settings = msgspec.structs.replace(settings, recipe=recipes.usual(job.opened.program, job.batches.count))
     place = job.final.absolute()
     state = place.with_name(f"{place.name}{STATE}")
     judging = {"evaluation data": "" if job.judged is None else job.judged.fingerprint, "metric": job.metric or ""}

@@ -61,7 +61,7 @@ def tune(
     keep_apart(target, [source, *([] if teacher is None else [Path(teacher)])])
     loaded = load(source)
     batches = open_data(calibration, loaded.inputs, preprocess=preprocess, labels=labels)
-    recipe = recipes.usual(batches.count) if settings.recipe is None else settings.recipe
+    recipe = recipes.usual(loaded.program, batches.count) if settings.recipe is None else settings.recipe
     methods = recipes.trained(recipe, teacher)
     record = Tuning(
         schema="convprof.tuning/1",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import onnx_ir as ir
 import pytest
 from small_networks import CLASSES, NORMALISED, PICTURES, SOFT, problem, same, trained
 
+from convprof.pipeline import recipes
 from convprof.records.tuning import Settings
 
 RECIPE = ("reconstruct", "distill")
@@ -19,6 +21,25 @@ def test_the_student_comes_closer_to_the_teacher(tmp_path: Path, text: str) -> N
     (stage,) = problem(tmp_path, text).tune(epochs=20, recipe=("reconstruct",)).stages
     assert (stage.method, stage.measure, stage.better) == ("reconstruct", "relative_l2", "lower")
     assert stage.after < 0.9 * stage.before
+
+
+@pytest.mark.parametrize(
+    ("shape", "samples", "recipe"),
+    [
+        ("[N, 10]", 4095, RECIPE),
+        ("[N, 10]", 4096, ("distill",)),
+        ("[N, 10, 1, 1]", 100, RECIPE),
+        ("[N, 1, 8, 8]", 100, ("distill",)),
+        ("[N, 1, H, W]", 100, ("distill",)),
+        ("[1, 8400, 85]", 100, ("distill",)),
+        ("", 100, RECIPE),
+    ],
+)
+def test_blocks_are_matched_first_where_answers_are_few_numbers(
+    shape: str, samples: int, recipe: tuple[str, ...]
+) -> None:
+    text = f'<ir_version: 8, opset_import: ["": 17]> g (float{shape} x) => (float{shape} y) {{ y = Relu(x) }}'
+    assert recipes.usual(ir.from_onnx_text(text), samples) == recipe
 
 
 @pytest.mark.parametrize("stop_after", [1, 50, 60])
