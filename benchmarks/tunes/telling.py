@@ -19,13 +19,11 @@ def tell(row: Row, page: Page, data: Raw) -> list[Aim]:
     """How it was trained, and the curve."""
     record = data["record"]
     settings, way, stage = record["settings"], record["times"][0]["way"], record["stages"][-1]
-    compiled = ", compiled" * way.get("compiled", False)
     page.say(
         f"{', '.join(settings['recipe'])} from the {data['start']} start, {stage['samples']:,} inputs and "
         f"{stage['held_out']:,} held out, augmentation {', '.join(settings['augment']) or 'none'}, "
         f"{stage['steps']:,} steps of {stage['batch']} ({stage['epochs']:.1f} epochs) in {stage['minutes']:.1f} min, "
-        f"threads: {settings['threads']}, {'composed' if way['composed'] else 'chains'} in "
-        f"{way['precision']}{compiled}, torch {record['torch']}, seed {settings['seed']}, peak rate "
+        f"threads: {settings['threads']}, {_worded(way)}, torch {record['torch']}, seed {settings['seed']}, peak rate "
         f"{stage['learning_rate']:.2g}, views that an answer is the mean of: {stage['views']}; "
         f"{stage['measure']} held out {stage['before']:.4g} to {stage['after']:.4g}."
     )
@@ -82,11 +80,13 @@ def picture(kept: Mapping[str, Mapping[str, Any]]) -> str | None:
 
 
 def _timed(each: Raw) -> str:
-    way = each["way"]
+    return f"{_worded(each['way'])} {1e3 * each['seconds']:.0f}"
+
+
+def _worded(way: Raw) -> str:
     order = "channels last" if way["channels_last"] else "channels first"
     compiled = ", compiled" * way.get("compiled", False)
-    chain = "composed" if way["composed"] else "chains"
-    return f"{chain}, {way['precision']}, {order}{compiled} {1e3 * each['seconds']:.0f}"
+    return f"{'composed' if way['composed'] else 'chains'}, {way['precision']}, {order}{compiled}"
 
 
 def _line(row: Row, data: Raw) -> tuple[object, ...]:

@@ -122,7 +122,8 @@ class _Run:
     def go(self, methods: Sequence[Method], after: Callable[[tuple[TunedStage, ...]], None] | None) -> None:
         """Run the methods that are not finished yet; what one leaves of its time is for those behind it."""
         standing, student = self._course.kept.standing, self._course.running.student
-        if self._teacher is not None and self._chosen.learning_rate is None:
+        imitating = any(method.needs_teacher for method in methods)
+        if imitating and self._teacher is not None and self._chosen.learning_rate is None:
             apart = preparing.distance(student, self._teacher, self._course.samples)
             self._gentle = max(settings.GENTLEST, min(1.0, apart / settings.NEAR))
         self._restore()
