@@ -198,11 +198,10 @@ class Loop:
         return measure - other if self.objective.better == "higher" else other - measure
 
     def _stalled(self) -> bool:
-        """Whether, late in a run that had gained something, several looks have found nothing better."""
-        here = self.position
-        since = max(here.kept, settings.SETTLED * here.steps)
-        looks = sum(point.steps > since for point in here.curve)
-        return here.kept > 0 and looks >= settings.LOOKS and here.step - since > settings.PATIENCE * here.steps
+        """Whether to stop early; shares of right answers vary by chance, losses of the same samples far less."""
+        best, count = self.position.best, len(self.course.samples.held_out)
+        variance = max(best * (1 - best), 0.0) if self.objective.better == "higher" else 0.0
+        return _stalled(self.position, math.sqrt(variance / count))
 
     @torch.no_grad()
     def _measure(self) -> float:
@@ -266,6 +265,15 @@ class Loop:
             views=1 if objective.answers is None else objective.answers.views,
             curve=tuple(here.curve),
         )
+
+
+def _stalled(here: Position, chance: float) -> bool:
+    """Whether, late in a run that had gained something, several looks have all found worse, by `chance` at least."""
+    since = max(here.kept, settings.SETTLED * here.steps)
+    looks = [point.measure for point in here.curve if point.steps > since]
+    if here.kept == 0 or len(looks) < settings.LOOKS or here.step - since <= settings.PATIENCE * here.steps:
+        return False
+    return all(look is None or abs(look - here.best) >= chance for look in looks)
 
 
 def _speed(step: int, steps: int) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from itertools import product
@@ -81,20 +82,17 @@ class Running:
         """
         found: dict[Way, float] = {}
         why, start = "", timer()
-        for way in self.ways():
+        for way, passes in self._trials(found):
             if found and timer() - start > patience:
                 break
             self.use(way)
             try:
-                found[way] = self._timed(step, timer)
+                found[way] = min(found.get(way, math.inf), *(self._timed(step, timer) for _ in range(passes)))
             except RuntimeError as error:  # operators without this type, or not enough memory
+                found.pop(way, None)
                 why = str(error).splitlines()[0] if str(error) else type(error).__name__
         if not found:
             raise ModelError(self.student.network.what, f"it cannot be trained: {why}", "try a smaller --batch")
-        for way in sorted(found, key=found.__getitem__):
-            if found[way] < _HOPELESS * min(found.values()) and timer() - start <= patience:
-                self.use(way)
-                found[way] = min(found[way], *(self._timed(step, timer) for _ in range(settings.PASSES - 1)))
         times = [WayTime(way, seconds) for way, seconds in found.items()]
         times.sort(key=lambda each: each.seconds)
         self.use(times[0].way)
@@ -124,6 +122,13 @@ class Running:
         first, second = sorted((compiled, again), key=lambda each: each.seconds)
         self.use(first.way)
         return (first, second, *times[1:])
+
+    def _trials(self, found: Mapping[Way, float]) -> Iterator[tuple[Way, int]]:
+        """Every way and one pass, then those that are not hopeless by what was `found`, and the other passes."""
+        yield from product(self.ways(), (1,))
+        for way in sorted(found, key=found.__getitem__):
+            if found[way] < _HOPELESS * min(found.values()):
+                yield way, settings.PASSES - 1
 
     def seconds(self, step: Callable[[], object], timer: Callable[[], float]) -> float:
         """Seconds that a call takes, the shortest of some."""

@@ -20,11 +20,12 @@ from convprof import torch as modules
 from convprof.data import Batches, open_data
 from convprof.errors import DataError
 from convprof.records.analysis import TensorSpec
-from convprof.records.tuning import Settings, Way, WayTime
+from convprof.records.tuning import CurvePoint, Settings, Way, WayTime
 from convprof.tuning import losses, optimising, preparing, settings
 from convprof.tuning.answers import Answers
 from convprof.tuning.augmenting import NAMES, Augmentation, Pictures
-from convprof.tuning.loop import _speed
+from convprof.tuning.keeping import Position
+from convprof.tuning.loop import _speed, _stalled
 from convprof.tuning.running import Running
 from convprof.tuning.samples import Samples
 from convprof.tuning.settings import RATES
@@ -223,12 +224,14 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
     assert len(seconds) == 8
     wanted = Way(True, "float32", False)
     seconds[wanted] = 0.5
-    unable = Way(True, "bfloat16", True)
-    clock = [0.0]
+    unable, failing = Way(True, "bfloat16", True), Way(True, "float32", True)
+    seconds[failing] = 0.1
+    clock, gone = [0.0], set()
 
     def step() -> None:
-        if running.way == unable:
-            raise RuntimeError("not for this type")
+        if running.way == unable or running.way in gone:
+            raise RuntimeError("not for this type, or not twice")
+        gone.update({failing} & {running.way})
         clock[0] += seconds[running.way]
 
     with running:
@@ -236,7 +239,7 @@ def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -
         assert running.way == wanted
         assert times[0].way == wanted
         assert times[0].seconds == pytest.approx(0.5)
-        assert {time.way for time in times} == set(seconds) - {unable}
+        assert {time.way for time in times} == set(seconds) - {unable, failing}
         assert [step.op_type for step in student.network.steps].count("ComposedConv") == 1
     assert student.network is network
 
@@ -323,6 +326,26 @@ def test_the_learning_rate_rises_along_a_line_and_falls_along_a_cosine() -> None
     assert shares[-1] == pytest.approx(0.001)
     assert all(a < b for a, b in pairwise(shares[: top + 1]))
     assert all(a > b for a, b in pairwise(shares[top:]))
+
+
+@pytest.mark.parametrize(
+    ("measures", "kept", "chance", "stopped"),
+    [
+        ([0.86, 0.85, 0.85, 0.84, 0.85], 60, 0.008, True),
+        ([0.86, 0.855, 0.85, 0.84, 0.85], 60, 0.008, False),
+        ([0.86, 0.859, 0.859, 0.859, 0.86], 60, 0.0, True),
+        ([0.86, None, None, 0.84, 0.85], 60, 0.008, True),
+        ([0.86, 0.85, 0.85, 0.85], 60, 0.008, False),
+        ([0.86, 0.85, 0.85, 0.85, 0.85], 0, 0.008, False),
+    ],
+    ids=["worse", "as good, but for chance", "never better", "no number", "too early", "nothing gained yet"],
+)
+def test_a_run_stops_early_where_it_has_got_worse_beyond_chance(
+    measures: list[float | None], kept: int, chance: float, stopped: bool
+) -> None:
+    curve = [CurvePoint(60 + 5 * look, 0.0, None, measure) for look, measure in enumerate(measures)]
+    here = Position(step=curve[-1].steps, steps=100, kept=kept, best=0.86, curve=curve)
+    assert _stalled(here, chance) is stopped
 
 
 def test_losses_say_what_they_are_called() -> None:
