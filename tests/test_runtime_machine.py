@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from convprof.records.files import encode
-from convprof.runtime import core_quota, this_machine
+from convprof.runtime import core_quota, own_load, this_machine
+from convprof.runtime import machine as machine_module
 
 Tree = dict[str, str]
 
@@ -158,3 +159,16 @@ def test_only_variables_of_the_list_are_told(monkeypatch: pytest.MonkeyPatch) ->
     found = this_machine()
     assert found.variables["OMP_NUM_THREADS"] == "3"
     assert "secret" not in encode(found)
+
+
+@pytest.mark.parametrize(("lasted", "spent", "wanted"), [(0.0, 0.0, 0.0), (60.0, 120.0, 1.264), (3600.0, 6480.0, 1.8)])
+def test_own_load_nears_what_was_spent_a_second(
+    monkeypatch: pytest.MonkeyPatch, lasted: float, spent: float, wanted: float
+) -> None:
+    """Two cores at work for a minute, then for an hour: the average takes in 63 % of a minute, and all of an hour."""
+    monkeypatch.setattr(machine_module, "_STARTED", 1000.0)
+    monkeypatch.setattr(machine_module, "_SPENT", 7.0)
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0 + lasted)
+    half = spent / 2
+    monkeypatch.setattr("os.times", lambda: (7.0 + half, 0.0, half, 0.0, 99.0))
+    assert own_load() == pytest.approx(wanted, abs=1e-3)

@@ -11,7 +11,7 @@ from convprof.benchmarking.rounds import Feeds, Length
 from convprof.records.benchmark import Benchmark
 from convprof.records.machine import Machine
 from convprof.records.remarks import Remark
-from convprof.runtime import RunOptions, available_cores
+from convprof.runtime import RunOptions, available_cores, own_load
 from convprof.stats.drift import drift
 from convprof.stats.samples import Sample
 
@@ -22,14 +22,14 @@ _HIGH_FLOOR = 0.02
 
 
 def before(feeds: Sequence[Feeds], options: RunOptions, machine: Machine) -> Iterator[Remark]:
-    """Say what about the machine and the inputs makes times doubtful; to be asked before a model adds its load."""
-    cores, load = usable_cores(machine), machine.load_average[0] if machine.load_average else 0.0
+    """Say what about the machine and the inputs makes times doubtful, before any time is taken."""
+    cores, load = usable_cores(machine), machine.load_average[0] - own_load() if machine.load_average else 0.0
     threads = options.threads + options.inter_op_threads - 1
     if threads > cores:
         text = f"{threads} threads share {cores:g} cores and wait for each other: ask for {cores:g} or fewer"
         yield Remark("threads-above-cores", text)
     if load > cores:
-        text = f"the load average is {load:.1f} on {cores:g} cores: close other programs and measure again"
+        text = f"other programs make a load of {load:.1f} on {cores:g} cores: close them and measure again"
         yield Remark("other-load", text)
     if any(feed and not any(np.any(array) for array in feed.values()) for feed in feeds):
         yield Remark("zero-inputs", "a model ran on zeros only, which some operators skip over: measure on real inputs")

@@ -4,6 +4,7 @@ from convprof.runtime.attribution import node_layers as node_layers
 from convprof.runtime.int8 import quantize as quantize
 from convprof.runtime.machine import core_quota as core_quota
 from convprof.runtime.machine import environment as environment
+from convprof.runtime.machine import own_load as own_load
 from convprof.runtime.machine import peak_memory as peak_memory
 from convprof.runtime.machine import this_machine as this_machine
 from convprof.runtime.options import RunOptions as RunOptions

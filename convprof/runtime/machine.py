@@ -7,9 +7,11 @@ files of Linux. On other systems less is known, and what is not known is None.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +26,8 @@ from convprof.runtime.options import RunOptions, read_entries
 from convprof.runtime.probe import surroundings
 
 _ROOT = Path("/")
+_STARTED, _SPENT = time.monotonic(), sum(os.times()[:4])
+_LOAD_AVERAGED = 60.0
 _UNNAMED = "unnamed"
 _INSTRUCTION_SETS = (
     *("avx", "f16c", "fma", "avx2", "avx_vnni", "avx_vnni_int8", "avx_ne_convert"),
@@ -71,6 +75,15 @@ def this_machine(root: Path = _ROOT) -> Machine:
         available_providers=tuple(ort().get_available_providers()),
         onnx=metadata.version("onnx"),
     )
+
+
+def own_load() -> float:
+    """Reckon how much of the load average of the last minute this process and those that it started made themselves.
+
+    It forgets by a factor of e in a minute; the processor's time since the start is taken to be spread evenly.
+    """
+    lasted = max(time.monotonic() - _STARTED, 1e-3)
+    return (sum(os.times()[:4]) - _SPENT) / lasted * -math.expm1(-lasted / _LOAD_AVERAGED)
 
 
 def core_quota(root: Path = _ROOT) -> float | None:

@@ -258,11 +258,22 @@ def test_cautions_say_what_to_do(machine: MachineOf, monkeypatch: pytest.MonkeyP
     costs = cycle([0.002, 0.002, 0.004, 0.004])
     clock = machine(a=lambda: next(costs))
     monkeypatch.setattr(cautions, "available_cores", lambda: 2)
+    monkeypatch.setattr(cautions, "own_load", lambda: 0.4)
     monkeypatch.setattr(measuring, "this_machine", lambda: Machine(load_average=(2.5, 0, 0)))
     zeros = {"x": np.zeros((1, 4), np.float32)}
     found = measure(models("a"), [zeros], options=RunOptions(threads=3), iterations=29, timer=clock.timer)
     assert codes(found) == ["threads-above-cores", "other-load", "zero-inputs", "few-samples", "noisy"]
     assert all(": " in remark.text for remark in found.cautions)
+
+
+@pytest.mark.parametrize(("own", "said"), [(0.1, True), (1.9, False)])
+def test_the_load_of_a_long_search_is_not_that_of_other_programs(
+    monkeypatch: pytest.MonkeyPatch, own: float, said: bool
+) -> None:
+    monkeypatch.setattr(cautions, "available_cores", lambda: 2)
+    monkeypatch.setattr(cautions, "own_load", lambda: own)
+    found = list(cautions.before([FEEDS], RunOptions(threads=2), Machine(load_average=(2.2, 2.0, 1.0))))
+    assert [remark.code for remark in found] == ["other-load"] * said
 
 
 @pytest.mark.parametrize(
