@@ -54,8 +54,8 @@ class Aim:
     def verdict(self) -> str:
         """In words."""
         if self.met:
-            return "met" if self.missing <= 0 else f"met within {self.tolerance:g} (short of it by {self.missing:.2f})"
-        return f"missed by {self.missing:.2f}"
+            return "met" if self.missing <= 0 else f"met within {self.tolerance:g} (short of it by {self.missing:.2g})"
+        return f"missed by {self.missing:.2g}"
 
 
 @dataclass(frozen=True)
