@@ -166,9 +166,7 @@ def test_own_load_nears_what_was_spent_a_second(
     monkeypatch: pytest.MonkeyPatch, lasted: float, spent: float, wanted: float
 ) -> None:
     """Two cores at work for a minute, then for an hour: the average takes in 63 % of a minute, and all of an hour."""
-    monkeypatch.setattr(machine_module, "_STARTED", 1000.0)
-    monkeypatch.setattr(machine_module, "_SPENT", 7.0)
-    monkeypatch.setattr("time.monotonic", lambda: 1000.0 + lasted)
+    monkeypatch.setattr(machine_module, "_BEGAN", (3.0, 1.0, 2.0, 1.0, 1000.0))
     half = spent / 2
-    monkeypatch.setattr("os.times", lambda: (7.0 + half, 0.0, half, 0.0, 99.0))
+    monkeypatch.setattr("os.times", lambda: (3.0 + half, 1.0, 2.0 + half, 1.0, 1000.0 + lasted))
     assert own_load() == pytest.approx(wanted, abs=1e-3)

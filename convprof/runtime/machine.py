@@ -11,7 +11,6 @@ import math
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +25,7 @@ from convprof.runtime.options import RunOptions, read_entries
 from convprof.runtime.probe import surroundings
 
 _ROOT = Path("/")
-_STARTED, _SPENT = time.monotonic(), sum(os.times()[:4])
+_BEGAN = os.times()
 _LOAD_AVERAGED = 60.0
 _UNNAMED = "unnamed"
 _INSTRUCTION_SETS = (
@@ -82,8 +81,8 @@ def own_load() -> float:
 
     It forgets by a factor of e in a minute; the processor's time since the start is taken to be spread evenly.
     """
-    lasted = max(time.monotonic() - _STARTED, 1e-3)
-    return (sum(os.times()[:4]) - _SPENT) / lasted * -math.expm1(-lasted / _LOAD_AVERAGED)
+    *spent, lasted = (now - then for now, then in zip(os.times(), _BEGAN, strict=True))
+    return sum(spent) / max(lasted, 1e-3) * -math.expm1(-lasted / _LOAD_AVERAGED)
 
 
 def core_quota(root: Path = _ROOT) -> float | None:
