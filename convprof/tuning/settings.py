@@ -60,7 +60,7 @@ SETTLED = 0.6
 PATIENCE = 0.15
 LOOKS = 4
 """A run stops early where, after `SETTLED` of its steps, that share of them and so many looks were worse than the best;
-where shares of right answers are looked at, worse by more than a standard error."""
+where shares of right answers are looked at, worse by a standard error."""
 MIRROR_AGREES = 0.75
 """Share of pictures whose mirror image the teacher must take for the same class, else pictures are not mirrored."""
 OFF = 0.05
