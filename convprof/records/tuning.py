@@ -73,7 +73,7 @@ class TunedStage(msgspec.Struct, frozen=True):
     that get its class, `top1` and the name of a loss need labels; `better` says which way it should go. Of `steps`, for
     `bias` one a convolution, the weights after step `kept` were kept, 0 being the start. `rollbacks` counts how often
     the run diverged and was taken back, `learning_rate` is what it ended with. The teacher's answer was the mean
-    over so many `views` of each input: itself, mirrored.
+    over so many `views` of each input: itself, and mirrored, a little aside where pictures are moved.
     """
 
     method: str

@@ -1,9 +1,9 @@
 """What the teacher says to a batch: asked at every step or, where inputs never change, once and remembered.
 
-Class scores of pictures are the mean of what it says to a picture and to its mirror image, which is a better teacher
-than the one answer. It is asked about the very pictures that the student sees, moved as they are: a mean over views of
-the sample as it is would be cheaper, and teaches what the teacher knows of its training pictures by heart
-(docs/decisions/0036-asked.md).
+Class scores of pictures are the mean of what it says to a picture and to its mirror image, moved a little aside where
+pictures are moved: a better teacher than the one answer. It is asked about the very pictures that the student sees,
+moved as they are: a mean over views of the sample as it is would be cheaper, and teaches what the teacher knows of its
+training pictures by heart (docs/decisions/0036-asked.md).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Values = dict[str, Tensor]
 class Answers:
     """A teacher's values called `names`, the mean over both mirror images of `mirrored`, or of inputs as they are.
 
-    `lasting` says that inputs are not changed while the student learns, so that they always have the same answer.
+    `changes` names what is done to inputs while the student learns; where nothing is, they always have the same answer.
     """
 
     def __init__(
-        self, teacher: Module, samples: Samples, names: Sequence[str], mirrored: Pictures | None, lasting: bool
+        self, teacher: Module, samples: Samples, names: Sequence[str], mirrored: Pictures | None, changes: Sequence[str]
     ) -> None:
         self._teacher, self._samples, self._names = teacher, samples, list(names)
-        self._mirrored, self._lasting = mirrored, lasting
+        self._mirrored, self._lasting, self._aside = mirrored, not changes, "crop" in changes
         self._known: Values = {}
         self._held_out: dict[int, Values] = {}
 
@@ -95,6 +95,7 @@ class Answers:
         seen = [batch.feeds]
         if self._mirrored is not None:
             name = self._mirrored.name
-            seen.append({**batch.feeds, name: self._mirrored.mirrored(batch.feeds[name])})
+            other = self._mirrored.mirrored(batch.feeds[name])
+            seen.append({**batch.feeds, name: self._mirrored.aside(other) if self._aside else other})
         values = [self._teacher.run(feeds, self._names) for feeds in seen]
         return {name: torch.stack([each[name].float() for each in values]).mean(0) for name in self._names}

@@ -21,6 +21,7 @@ KEEPING = ("flip", "turn")
 CHANNELS = (1, 3, 4)
 _DRAWS = 2
 _REACH = 16
+_ASIDE = 32
 _JITTER = 0.1
 
 
@@ -31,9 +32,22 @@ class Pictures:
     name: str
     channels_last: bool
 
+    @property
+    def _axes(self) -> tuple[int, int]:
+        """The axes of height and width."""
+        return (1, 2) if self.channels_last else (2, 3)
+
     def mirrored(self, pictures: Tensor) -> Tensor:
         """Left and right exchanged, in the same order in memory."""
-        return pictures.flip(-2 if self.channels_last else -1)
+        return pictures.flip(self._axes[1])
+
+    def aside(self, pictures: Tensor) -> Tensor:
+        """Moved up and to the left by a 32nd of the size, a pixel at least, the border repeated."""
+        for axis in self._axes:
+            size = pictures.shape[axis]
+            places = torch.arange(size, device=pictures.device) + max(1, size // _ASIDE)
+            pictures = pictures.index_select(axis, places.clamp(max=size - 1))
+        return pictures
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from small_networks import CLASSES, PICTURES, SOFT, problem
+from torch.nn import functional
 
 from convprof import torch as modules
 from convprof.data import Batches, open_data
@@ -127,16 +128,22 @@ def test_augmentation_moves_pixels_as_a_loop_over_pictures_would(
     assert torch.equal(turned.movedim(-1, 1), made)
 
 
-def test_the_teacher_says_the_mean_of_both_mirror_images_of_what_the_student_sees(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [("flip",), ("flip", "crop")])
+def test_the_teacher_says_the_mean_over_what_the_student_sees_and_its_mirror_image_aside_where_pictures_are_moved(
+    tmp_path: Path, changes: tuple[str, ...]
+) -> None:
     each = problem(tmp_path, CLASSES)
     teacher = modules.load(each.teacher).eval()
     samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 32, 0, ALONE)
-    answers = Answers(teacher, samples, ["y"], Pictures("x", channels_last=False), lasting=False)
+    answers = Answers(teacher, samples, ["y"], Pictures("x", channels_last=False), changes)
     assert (answers.memorable, answers.views) == (False, 2)
     batch = samples.batch(3)
     moved = replace(batch, feeds={"x": batch.feeds["x"].roll(1, 2)})
     with torch.no_grad():
-        both = [teacher(values) for values in (moved.feeds["x"], moved.feeds["x"].flip(3))]
+        other = moved.feeds["x"].flip(3)
+        if "crop" in changes:
+            other = functional.pad(other, (0, 1, 0, 1), mode="replicate")[:, :, 1:, 1:]
+        both = [teacher(values) for values in (moved.feeds["x"], other)]
     assert torch.allclose(answers.of(moved)["y"], (both[0] + both[1]) / 2)
     held = next(samples.held_out_batches())
     assert torch.equal(answers.of_held_out(held)["y"], answers.of(held)["y"])
@@ -146,7 +153,7 @@ def test_what_the_teacher_says_to_inputs_that_never_change_is_remembered(tmp_pat
     each = problem(tmp_path, PICTURES)
     teacher = modules.load(each.teacher).eval()
     samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 32, 0, ALONE)
-    answers = Answers(teacher, samples, ["y"], None, lasting=True)
+    answers = Answers(teacher, samples, ["y"], None, ())
     assert (answers.memorable, answers.views) == (True, 1)
     batch = samples.batch(3)
     asked = answers.of(batch)["y"]
@@ -159,7 +166,7 @@ def test_what_does_not_fit_is_asked_again(tmp_path: Path, monkeypatch: pytest.Mo
     each = problem(tmp_path, CLASSES)
     samples = Samples(open_data(str(each.data), (TensorSpec("x", "float32", None),)), 32, 0, ALONE)
     monkeypatch.setattr(settings, "REMEMBERED", 4 * samples.count - 1)
-    assert not Answers(modules.load(each.teacher).eval(), samples, ["y"], None, lasting=True).memorable
+    assert not Answers(modules.load(each.teacher).eval(), samples, ["y"], None, ()).memorable
 
 
 def test_jitter_changes_every_picture_a_little_and_the_same_step_alike() -> None:
@@ -213,6 +220,12 @@ def test_pictures_are_known_by_their_layout() -> None:
     picture = torch.arange(6.0).reshape(1, 1, 2, 3)
     assert torch.equal(Pictures("x", False).mirrored(picture)[0, 0, 0], torch.tensor([2.0, 1.0, 0.0]))
     assert torch.equal(Pictures("x", True).mirrored(picture.movedim(1, -1)), picture.flip(3).movedim(1, -1))
+    assert Pictures("x", False).aside(picture).flatten().tolist() == [4, 5, 5, 4, 5, 5]
+    assert torch.equal(
+        Pictures("x", True).aside(picture.movedim(1, -1))[..., 0], Pictures("x", False).aside(picture)[:, 0]
+    )
+    wide = torch.arange(64.0).expand(1, 1, 2, 64)
+    assert Pictures("x", False).aside(wide)[0, 0, 0].tolist() == [*range(2, 64), 63, 63]
 
 
 def test_the_fastest_way_is_used_and_the_student_is_given_back(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ class Imitation(Objective):
         self._ours = _counterparts(work, self._targets, only_scores)
         self._temperature = work.settings.temperature
         mirrored = work.pictures if only_scores and work.mirrored else None
-        lasting = not work.settings.augment
-        self.answers = self._teacher = Answers(work.teacher, work.samples, list(self._ours), mirrored, lasting)
+        changes = work.settings.augment or ()
+        self.answers = self._teacher = Answers(work.teacher, work.samples, list(self._ours), mirrored, changes)
         self._check(next(work.samples.held_out_batches()))
         if only_scores and len(self._targets) == 1 and work.samples.classes:
             self.measure, self.better = "top1", "higher"
