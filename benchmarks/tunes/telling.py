@@ -44,7 +44,8 @@ def together(page: Page, kept: Kept) -> Sequence[Aim]:
         "that nothing was trained on; the change has its 95 % interval over them, paired. How pictures are moved, what "
         "the teacher is asked and how the learning rate is lowered was chosen by such scores of resnet20 (decisions "
         "0033, 0035, 0036), in which the other networks had no part; what is in the way of more stands there too. Rows "
-        "whose answers are the mean of six views were run before decision 0036. Random factors start without "
+        "whose answers are the mean of six views were run before decision 0036, and rows of before 2026-11-23 whose answers "
+        "are the mean of two asked about the mirror image where it is, not a little aside. Random factors start without "
         "normalisations, which the original had when it was trained: that start is a weak one."
     )
     page.table(

@@ -2,8 +2,8 @@
 
 Class scores of pictures are the mean of what it says to a picture and to its mirror image, moved a little aside where
 pictures are moved: a better teacher than the one answer. It is asked about the very pictures that the student sees,
-moved as they are: a mean over views of the sample as it is would be cheaper, and teaches what the teacher knows of its
-training pictures by heart (docs/decisions/0036-asked.md).
+moved as they are: a mean over views of the sample as it is would be cheaper, and teaches the student not to mind what
+was done to the picture (docs/decisions/0036-asked.md).
 """
 
 from __future__ import annotations
