@@ -67,9 +67,9 @@ class _Frame:
         return named
 
     def level(self, name: str, score: float) -> str:
-        """The dashed line."""
+        """The dashed line, named at its beginning, for lines of series are named at their ends."""
         path = f'<path d="M{_LEFT} {self.y(score)}H{_WIDTH - _RIGHT}" stroke="#555" stroke-dasharray="5 4"/>'
-        return path + _text(_WIDTH - _RIGHT + 6, self.y(score) + 4, name, "start")
+        return path + _text(_LEFT + 6, round(self.y(score) - 5, 1), name, "start")
 
     def line(self, name: str, points: Points, colour: str) -> str:
         """One series, named at its end."""
