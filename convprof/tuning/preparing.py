@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +22,19 @@ from convprof.tuning.samples import Batch, Samples
 from convprof.tuning.targets import Target, find_targets
 from convprof.tuning.together import Together
 
+Task = Literal["scores", "pictures", "other"]
+"""What a network makes of pictures: class scores, other pictures, or anything else."""
+
 
 @dataclass(frozen=True)
 class Changes:
     """How inputs are changed: `names` of augmentations, of `pictures`, and whether the teacher sees both mirror images.
 
-    `agreement` is the share of pictures of which the teacher takes both mirror images for the same class.
+    `task` is what is made of the pictures, None where inputs are none. `agreement` is the share of pictures of which
+    the teacher takes both mirror images for the same class.
     """
 
+    task: Task | None
     names: tuple[str, ...]
     pictures: Pictures | None
     mirrored: bool
@@ -96,18 +102,18 @@ def changes(wanted: Settings, model: Module, samples: Samples, labelled: bool) -
     if wanted.augment is not None:
         _check_names(wanted.augment, _possible(task, labelled and not (samples.classes and task == "scores")))
     if pictures is None or wanted.augment == ():
-        return Changes((), pictures, False, None)
+        return Changes(task, (), pictures, False, None)
     if task != "scores":
         chosen = KEEPING if task == "pictures" else ()
-        return Changes(chosen if wanted.augment is None else wanted.augment, pictures, False, None)
+        return Changes(task, chosen if wanted.augment is None else wanted.augment, pictures, False, None)
     agreement = _agreement(model, targets, pictures, samples)
     same = agreement >= settings.MIRROR_AGREES
     if wanted.augment is not None:
-        return Changes(wanted.augment, pictures, same and "flip" in wanted.augment, agreement)
+        return Changes(task, wanted.augment, pictures, same and "flip" in wanted.augment, agreement)
     if same:
-        return Changes(("flip", "crop"), pictures, True, agreement)
+        return Changes(task, ("flip", "crop"), pictures, True, agreement)
     text = f"pictures are not mirrored: the original takes {agreement:.0%} of mirror images for the same class"
-    return Changes(("crop",), pictures, False, agreement, (Remark("not-mirrored", text),))
+    return Changes(task, ("crop",), pictures, False, agreement, (Remark("not-mirrored", text),))
 
 
 @torch.no_grad()
@@ -139,7 +145,7 @@ def _answers(student: Module, teacher: Module, names: Mapping[str, str], batch: 
     return [(ours[own], theirs[name]) for own, name in names.items()]
 
 
-def _possible(task: str | None, bound: bool) -> tuple[str, ...]:
+def _possible(task: Task | None, bound: bool) -> tuple[str, ...]:
     """The augmentations that leave the answer known; `bound` says that labels would have to change with the inputs."""
     if task is None:
         return ()
@@ -160,8 +166,8 @@ def _check_names(names: Sequence[str], possible: Sequence[str]) -> None:
         raise UsageError(f"--augment {','.join(names)}", "the inputs are no pictures", "leave it out")
 
 
-def _task(model: Module, batch: Batch, pictures: Pictures | None) -> tuple[str | None, tuple[Target, ...]]:
-    """What it makes of pictures: class `scores`, other `pictures`, or anything `other`."""
+def _task(model: Module, batch: Batch, pictures: Pictures | None) -> tuple[Task | None, tuple[Target, ...]]:
+    """What it makes of pictures, and what is compared."""
     targets = find_targets(model, batch)
     if pictures is None:
         return None, targets

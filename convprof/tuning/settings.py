@@ -9,6 +9,8 @@ RATES = {"muon": 0.004, "adamw": 1.5e-3}
 NEAR = 0.2
 """A relative error of the student's outputs at the start below which the usual rate of imitation is lowered in
 proportion, but not by more than `GENTLEST`: at its peak a run strays that far (docs/decisions/0035-near.md)."""
+NEAR_PICTURES = 0.1
+"""The same of pictures made from pictures: most of what they show is the input's, little is the network's."""
 GENTLEST = 0.01
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises from `FIRST_RATE` of its peak; then it falls along a cosine."""

@@ -83,7 +83,7 @@ def tune(
         clock = together.clock(timer)
         with Running(student, device) as running:
             course = Course(samples, running, augmentation, changes.pictures, kept, together, clock, progress)
-            _Run(course, teacher, chosen, changes.mirrored).go(methods, after)
+            _Run(course, teacher, chosen, changes).go(methods, after)
     student.cpu().share_statistics(False)
     stages = kept.standing.stages
     notices = (*changes.notices, *_notices(stages))
@@ -112,10 +112,10 @@ def check(wanted: Settings, teacher: Module | None, batches: Batches) -> None:
 class _Run:
     """The recipe on its course: which method, and which of its stages, comes next."""
 
-    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, mirrored: bool) -> None:
+    def __init__(self, course: Course, teacher: Module | None, chosen: Settings, changes: Changes) -> None:
         self._course, self._chosen = course, chosen
         self._trained = preparing.trained(course.running.student, chosen.train)
-        self._teacher, self._mirrored = teacher, mirrored
+        self._teacher, self._changes = teacher, changes
         self._seconds, self._gentle = 0.0, 1.0
         self._done: Iterator[TunedStage] = iter(())
 
@@ -125,7 +125,8 @@ class _Run:
         imitating = any(method.needs_teacher for method in methods)
         if imitating and self._teacher is not None and self._chosen.learning_rate is None:
             apart = preparing.distance(student, self._teacher, self._course.samples)
-            self._gentle = max(settings.GENTLEST, min(1.0, apart / settings.NEAR))
+            near = settings.NEAR_PICTURES if self._changes.task == "pictures" else settings.NEAR
+            self._gentle = max(settings.GENTLEST, min(1.0, apart / near))
         self._restore()
         for method in methods[standing.methods :]:
             finished = len(standing.stages) - standing.within
@@ -141,7 +142,7 @@ class _Run:
                     settings=self._chosen,
                     trained=self._trained,
                     pictures=self._course.pictures,
-                    mirrored=self._mirrored,
+                    mirrored=self._changes.mirrored,
                     together=self._course.together,
                     train=train,
                 )
