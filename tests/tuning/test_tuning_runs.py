@@ -120,8 +120,8 @@ def test_a_student_near_its_teacher_is_trained_gently_unless_a_rate_is_given(
     onnx.save(model, each.student)
     (usual,) = each.tune(epochs=1, learning_rate=None).stages
     assert usual.learning_rate == pytest.approx(0.004 * max(0.01, min(1.0, share / near)), rel=1e-3)
-    (given,) = each.tune(epochs=1, learning_rate=0.004).stages
-    assert given.learning_rate == pytest.approx(0.004)
+    (given,) = each.tune(epochs=1, learning_rate=0.0005).stages
+    assert given.learning_rate == pytest.approx(0.0005)
 
 
 def test_labels_are_learned_at_the_usual_rate_however_near_the_teacher_is(classes: Problem) -> None:
