@@ -40,13 +40,13 @@ def together(page: Page, kept: Kept) -> Sequence[Aim]:
     """One table of all rows."""
     page.say("## All rows")
     page.say(
-        "The aims are for 60 minutes on two threads; the table says what each row was given. Scores are of test "
-        "inputs that nothing was trained on; the change has its 95 % interval over them, paired. How pictures are "
-        "moved, what the teacher is asked and how the learning rate is lowered was chosen by such scores of "
-        "resnet20, in which wide had no part, the rate for dncnn and waifu2x by their errors on inputs held out "
-        "(decisions 0033, 0035, 0036). What is in the way of more stands in 0036, and which rows were run before "
-        "the teacher was asked as it is now. Random factors start without normalisations, which the original had "
-        "when it was trained: that start is a weak one."
+        "The aims are for 60 minutes on two threads, so for 120 minutes of a core; the table says what each row was "
+        "given. Scores are of test inputs that nothing was trained on; the change has its 95 % interval over them, "
+        "paired. How pictures are moved, what the teacher is asked and how the learning rate is lowered was chosen "
+        "by such scores of resnet20, in which wide had no part, the rate for dncnn and waifu2x by their errors on "
+        "inputs held out (decisions 0033, 0035, 0036). What is in the way of more stands in 0036, and which rows "
+        "were run before the teacher was asked as it is now. Random factors start without normalisations, which the "
+        "original had when it was trained: that start is a weak one."
     )
     page.table(
         (
